@@ -1,0 +1,1 @@
+"""Transforms, cameras, boxes, motion, radar physics and ground: arrays in, arrays out, no ROS."""
