@@ -1,0 +1,1 @@
+"""Recordings: reading, writing, inspecting and converting them, without ROS."""
