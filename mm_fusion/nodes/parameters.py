@@ -1,0 +1,133 @@
+"""The vehicle's configuration as ROS parameters with descriptions and ranges, overridable at launch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import ParameterUninitializedException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from mm_fusion.config import VehicleConfig, load_vehicle, parse_config
+from mm_fusion.errors import ConfigurationError
+from mm_fusion.nodes.parameter_tree import Leaf, check_names, leaves, overridden, tree
+
+OWN: dict[str, tuple[Any, str]] = {
+    "vehicle": ("", "vehicle file, or the name of a shipped one (astyx, nuscenes_like, minimal)"),
+    "autostart": (True, "configure and activate without being asked"),
+    "record_receipts": ("", "file to log what is received, for replaying it through the pipeline; empty: none"),
+}
+_SYSTEM = ("use_sim_time", "start_type_description_service")
+_LARGEST = 1.7976931348623157e308
+_TYPES = {bool: "BOOL", int: "INTEGER", float: "DOUBLE", str: "STRING"}
+
+
+class VehicleParameters:
+    """The parameters of a node that hold its vehicle; they can be set only while `locked` is False."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._leaves: list[Leaf] = []
+        self._vehicle: str | None = None
+        self._busy = False
+        self.locked = False
+        for name, (default, text) in OWN.items():
+            node.declare_parameter(name, default, ParameterDescriptor(description=text))
+        node.add_on_set_parameters_callback(self._on_set)
+
+    def own(self, name: str) -> Any:
+        """The value of one of the node's own parameters (`OWN`)."""
+        return self._node.get_parameter(name).value
+
+    def declare(self) -> None:
+        """Declare the tree of the vehicle that `vehicle` names; values set before stay while it is the same."""
+        name = self.own("vehicle")
+        if name == self._vehicle:
+            return
+        if not name:
+            raise ConfigurationError("parameter vehicle is empty; give a vehicle file or name, such as vehicle:=astyx")
+        found = leaves(load_vehicle(name))
+        self._check_overrides(found)
+        self._forget()
+        self._busy = True
+        try:
+            for leaf in found:
+                self._declare(leaf)
+                self._leaves.append(leaf)
+        finally:
+            self._busy = False
+        self._vehicle = name
+
+    def resolve(self) -> VehicleConfig:
+        """The vehicle with every parameter as it is set now; raises `ConfigurationError` naming what is wrong."""
+        self.declare()
+        return self._parse({})
+
+    def _parse(self, changes: dict[str, Any]) -> VehicleConfig:
+        values = {leaf.name: self._value(leaf.name) for leaf in self._leaves}
+        values.update(changes)
+        return parse_config(tree(overridden(self._leaves, values)), VehicleConfig, f"vehicle {self._vehicle}")
+
+    def _value(self, name: str) -> Any:
+        try:
+            return self._node.get_parameter(name).value
+        except ParameterUninitializedException:
+            return None
+
+    def _check_overrides(self, found: list[Leaf]) -> None:
+        given = getattr(self._node, "_parameter_overrides", {})
+        names = [name for name in given if name not in _SYSTEM and not name.startswith("qos_overrides.")]
+        check_names(names, [*OWN, *(leaf.name for leaf in found)])
+
+    def _forget(self) -> None:
+        self._busy = True
+        for leaf in self._leaves:
+            self._node.undeclare_parameter(leaf.name)
+        self._busy = False
+        self._leaves = []
+        self._vehicle = None
+
+    def _declare(self, leaf: Leaf) -> None:
+        unset = leaf.value is None or leaf.value == []
+        type_name = _TYPES[leaf.kind] + ("_ARRAY" if leaf.many else "")
+        numeric = leaf.kind is float
+        value = getattr(Parameter.Type, type_name) if unset and not numeric else leaf.value
+        try:
+            self._node.declare_parameter(leaf.name, None if unset and numeric else value, descriptor(leaf))
+        except Exception as error:
+            raise ConfigurationError(f"parameter {leaf.name}: {error}") from error
+
+    def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
+        names = {leaf.name for leaf in self._leaves}
+        changes = {p.name: p.value for p in parameters if p.name in names}
+        if self._busy or not changes:
+            return SetParametersResult(successful=True)
+        if self.locked:
+            return SetParametersResult(successful=False, reason="set it while unconfigured (lifecycle cleanup first)")
+        try:
+            self._parse(changes)
+        except ConfigurationError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+
+def descriptor(leaf: Leaf) -> ParameterDescriptor:
+    """What `ros2 param describe` shows of a parameter: text, range, choices.
+
+    Numbers that may have a fraction take whole ones too (typed, rclpy rejects `60` for `60.0`); the tree checks them.
+    """
+    found = ParameterDescriptor(description=leaf.description, dynamic_typing=leaf.kind is float)
+    if leaf.choices:
+        found.additional_constraints = "one of: " + ", ".join(str(choice) for choice in leaf.choices)
+    if leaf.minimum is None and leaf.maximum is None:
+        return found
+    if leaf.kind is float:
+        low = -_LARGEST if leaf.minimum is None else float(leaf.minimum)
+        high = _LARGEST if leaf.maximum is None else float(leaf.maximum)
+        found.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
+    elif leaf.kind is int:
+        low_int = -(2**63) if leaf.minimum is None else int(leaf.minimum)
+        high_int = 2**63 - 1 if leaf.maximum is None else int(leaf.maximum)
+        found.integer_range = [IntegerRange(from_value=low_int, to_value=high_int, step=1)]
+    return found
