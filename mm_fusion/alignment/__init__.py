@@ -1,0 +1,1 @@
+"""Measurement times, the deadline collector, and the health of sensors."""
