@@ -18,7 +18,7 @@ RESIDUAL = 1e-10
 """Distance on the normalised plane at which an inversion counts as found: far under 1e-6 px."""
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def distort_plane(x: float, y: float, lens: Float64) -> tuple[float, float]:
     """Distorted normalised coordinates (Brown-Conrady, rational and thin prism terms as in OpenCV's calib3d)."""
     s = x * x + y * y
@@ -30,13 +30,13 @@ def distort_plane(x: float, y: float, lens: Float64) -> tuple[float, float]:
     return xd, yd
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _distort_angle(angle: float, lens: Float64) -> float:
     s = angle * angle
     return angle * (1 + s * (lens[4] + s * (lens[5] + s * (lens[6] + s * lens[7]))))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _to_pixel(x: float, y: float, z: float, lens: Float64) -> tuple[float, float, bool]:
     if lens[FISHEYE] > 0:
         # Kannala-Brandt 2006 as in OpenCV's fisheye; the angle may pass 90 degrees, where a lens sees so far
@@ -54,7 +54,7 @@ def _to_pixel(x: float, y: float, z: float, lens: Float64) -> tuple[float, float
     return lens[0] * xd + lens[2], lens[1] * yd + lens[3], True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def project_points(xyz: Float64, lens: Float64) -> tuple[Float64, NDArray[np.bool_]]:
     """Pixels (N, 2), NaN where the model does not hold, and whether they are inside the image."""
     pixels, visible = np.empty((len(xyz), 2)), np.empty(len(xyz), np.bool_)
@@ -66,7 +66,7 @@ def project_points(xyz: Float64, lens: Float64) -> tuple[Float64, NDArray[np.boo
     return pixels, visible
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def project_cameras(
     xyz: Float32, camera_from_base: Float64, lenses: Float64, cones: Float32
 ) -> tuple[Float32, NDArray[np.bool_]]:
@@ -79,32 +79,60 @@ def project_cameras(
     pixels = np.full((len(lenses), count, 2), np.nan, np.float32)
     visible = np.zeros((len(lenses), count), np.bool_)
     near = np.empty(count, np.bool_)
+    chosen = np.empty(count + 1, np.int32)
     xs, ys, zs = np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
     for i in range(count):
         xs[i], ys[i], zs[i] = xyz[i, 0], xyz[i, 1], xyz[i, 2]
     for c in range(len(lenses)):
-        m, lens = camera_from_base[c], lenses[c]
-        if lens[FISHEYE] > 0:
+        m = camera_from_base[c]
+        if lenses[c, FISHEYE] > 0:
             _in_fisheye_cone(xs, ys, zs, m.astype(np.float32), cones[c], near)
         else:
             _in_cone(xs, ys, zs, m.astype(np.float32), cones[c], near)
+        kept = 0
         for i in range(count):
-            if not near[i]:
-                continue
-            x, y, z = np.float64(xs[i]), np.float64(ys[i]), np.float64(zs[i])
-            u, v, valid = _to_pixel(
-                m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3],
-                m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3],
-                m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3],
-                lens,
-            )
-            inside = u >= -0.5 and u < lens[WIDTH] - 0.5 and v >= -0.5 and v < lens[HEIGHT] - 0.5
-            if valid and inside:
-                pixels[c, i, 0], pixels[c, i, 1], visible[c, i] = u, v, True
+            chosen[kept] = i
+            kept += near[i]
+        u, v = _project_chosen(xs, ys, zs, chosen[:kept], m, lenses[c])
+        right, bottom = lenses[c, WIDTH] - 0.5, lenses[c, HEIGHT] - 0.5
+        for k in range(kept):
+            if u[k] >= -0.5 and u[k] < right and v[k] >= -0.5 and v[k] < bottom:
+                i = chosen[k]
+                pixels[c, i, 0], pixels[c, i, 1], visible[c, i] = u[k], v[k], True
     return pixels, visible
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def _project_chosen(
+    xs: Float32, ys: Float32, zs: Float32, chosen: NDArray[np.int32], m: Float64, lens: Float64
+) -> tuple[Float64, Float64]:
+    count = len(chosen)
+    x, y, z = np.empty(count), np.empty(count), np.empty(count)
+    for k in range(count):
+        i = chosen[k]
+        x[k] = m[0, 0] * xs[i] + m[0, 1] * ys[i] + m[0, 2] * zs[i] + m[0, 3]
+        y[k] = m[1, 0] * xs[i] + m[1, 1] * ys[i] + m[1, 2] * zs[i] + m[1, 3]
+        z[k] = m[2, 0] * xs[i] + m[2, 1] * ys[i] + m[2, 2] * zs[i] + m[2, 3]
+    if lens[FISHEYE] > 0:
+        for k in range(count):
+            x[k], y[k], _ = _to_pixel(x[k], y[k], z[k], lens)
+        return x, y
+    # The loop of `_to_pixel` without its branches, for vector instructions.
+    fx, fy, cx, cy, square_limit = lens[0], lens[1], lens[2], lens[3], lens[LIMIT] ** 2
+    k1, k2, p1, p2, k3, k4, k5, k6 = lens[4], lens[5], lens[6], lens[7], lens[8], lens[9], lens[10], lens[11]
+    s1, s2, s3, s4 = lens[12], lens[13], lens[14], lens[15]
+    for k in range(count):
+        a, b = x[k] / z[k], y[k] / z[k]
+        s = a * a + b * b
+        radial = (1 + s * (k1 + s * (k2 + s * k3))) / (1 + s * (k4 + s * (k5 + s * k6)))
+        u = a * radial + 2 * p1 * a * b + p2 * (s + 2 * a * a) + s * (s1 + s * s2)
+        v = b * radial + p1 * (s + 2 * b * b) + 2 * p2 * a * b + s * (s3 + s * s4)
+        x[k] = fx * u + cx if s <= square_limit and z[k] > 0 else np.nan
+        y[k] = fy * v + cy
+    return x, y
+
+
+@njit(cache=True, error_model="numpy")
 def _in_cone(
     xs: Float32, ys: Float32, zs: Float32, m: Float32, cone: Float32, near: NDArray[np.bool_]
 ) -> None:
@@ -120,7 +148,7 @@ def _in_cone(
         near[i] = (z > 0) & (x >= left * z) & (x <= right * z) & (y >= top * z) & (y <= bottom * z)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _in_fisheye_cone(
     xs: Float32, ys: Float32, zs: Float32, m: Float32, cone: Float32, near: NDArray[np.bool_]
 ) -> None:
@@ -136,7 +164,7 @@ def _in_fisheye_cone(
         near[i] = z * abs(z) >= bound * (x * x + y * y + z * z)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def rays_of_pixels(pixels: Float64, lens: Float64) -> Float64:
     """Unit rays (N, 3) of pixels; NaN where no ray within the valid radius reaches the pixel."""
     rays = np.full((len(pixels), 3), np.nan)
@@ -159,7 +187,7 @@ def rays_of_pixels(pixels: Float64, lens: Float64) -> Float64:
     return rays
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _radial(radius: float, lens: Float64) -> float:
     if lens[FISHEYE] > 0:
         return _distort_angle(radius, lens)
@@ -168,7 +196,7 @@ def _radial(radius: float, lens: Float64) -> float:
     return radius * radial / (1 + s * (lens[9] + s * (lens[10] + s * lens[11])))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _undistort_radius(distorted: float, lens: Float64) -> float:
     # Bisection: the radial part is monotonic up to the limit, so nothing can go astray; at the limit it stops.
     low, high = 0.0, min(1.0, lens[LIMIT])
@@ -183,7 +211,7 @@ def _undistort_radius(distorted: float, lens: Float64) -> float:
     return 0.5 * (low + high)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _undistort_plane(x: float, y: float, xd: float, yd: float, lens: Float64) -> tuple[float, float, bool]:
     for _ in range(NEWTON_STEPS):
         xe, ye = distort_plane(x, y, lens)
@@ -199,7 +227,7 @@ def _undistort_plane(x: float, y: float, xd: float, yd: float, lens: Float64) ->
     return x, y, False
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _jacobian(x: float, y: float, lens: Float64) -> tuple[float, float, float, float]:
     s = x * x + y * y
     above = 1 + s * (lens[4] + s * (lens[5] + s * lens[8]))
