@@ -14,7 +14,7 @@ from mm_fusion.geometry.radar_kernels import circle_scores, count_near, peaks, r
 from mm_fusion.measurements import EgoMotion, Float64, check_array
 
 SPEED_RANGE_MPS = (-15.0, 60.0)
-LATERAL_MPS = 6.0
+LATERAL_MPS = 4.0
 YAW_RATES = (-0.5, -0.25, 0.0, 0.25, 0.5)
 """Searched forward and lateral speeds, and yaw rates where radars stand apart."""
 PRIOR_STD = (100.0, 20.0, 0.3, 0.3)
@@ -26,6 +26,9 @@ SEARCH_COST = 1_500_000
 RIVAL_SHARE = 0.9
 """A second velocity with this share of the best one's inliers makes the answer undecidable."""
 APART_M = 0.5
+PLAUSIBLE_SIDE = (2.0, 0.2)
+PLAUSIBLE_CLIMB = (1.0, 0.06)
+"""Sideways and upward speed that a car with a mount some degrees off can show: m/s, and share of its speed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,13 +175,15 @@ def _starts(returns: _Returns, apart: bool, speeds: tuple[float, float]) -> tupl
         return [state], 1.0
     returns = _Returns(*(column[~plain] for column in returns))
     finest = float(returns.interval.min())
-    vx = np.arange(speeds[0], speeds[1] + finest / 6, finest / 6)
-    vy = np.arange(-LATERAL_MPS, LATERAL_MPS + finest / 5, finest / 5)
+    # Even steps through zero, an eighth of the interval: a quarter of the lobe of a ray straight ahead.
+    vx = np.arange(np.floor(speeds[0] / finest * 8), speeds[1] / finest * 8 + 1) * (finest / 8)
+    vy = np.arange(-np.ceil(LATERAL_MPS / finest * 8), LATERAL_MPS / finest * 8 + 1) * (finest / 8)
     rates = np.array(YAW_RATES if apart else (0.0,))
     cells = len(vx) * len(vy) * len(rates)
     chosen = _thinned(returns, int(np.clip(SEARCH_COST / cells, 128, SEARCH_RETURNS)))
     scores = circle_scores(*chosen, vx, vy, rates)
-    return [np.array([vx[x], vy[y], 0.0, rates[w]]) for w, y, x in peaks(scores, 6)], finest / 8
+    found = [np.array([vx[x], vy[y], 0.0, rates[w]]) for w, y, x in peaks(scores, 7)]
+    return [np.zeros(4), *found], finest / 8
 
 
 def _thinned(returns: _Returns, wanted: int) -> _Returns:
@@ -190,6 +195,9 @@ def _best_of(returns: _Returns, starts: list[Float64], prior: Float64, scale: fl
     """The start that after refinement has most inliers; None where another velocity has nearly as many."""
     chosen = _thinned(returns, SEARCH_RETURNS)
     states = [refine(*chosen, start, prior, scale, 5)[0] for start in starts]
+    states = [state for state in states if _plausible(state)]
+    if not states:
+        return None
     counts = [count_near(residuals(*chosen, state), INLIER_MPS) for state in states]
     best = int(np.argmax(counts))
     finest = returns.interval.min()
@@ -198,6 +206,12 @@ def _best_of(returns: _Returns, starts: list[Float64], prior: Float64, scale: fl
         if other and count >= RIVAL_SHARE * counts[best]:
             return None
     return states[best]
+
+
+def _plausible(state: Float64) -> bool:
+    speed = abs(state[0])
+    side = PLAUSIBLE_SIDE[0] + PLAUSIBLE_SIDE[1] * speed
+    return bool(abs(state[1]) < side and abs(state[2]) < PLAUSIBLE_CLIMB[0] + PLAUSIBLE_CLIMB[1] * speed)
 
 
 def _by_chance(interval: Float64) -> float:
