@@ -1,0 +1,1 @@
+"""Scores of detections against truth, and of a calibration against its images."""
