@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,7 +30,9 @@ class Mount(Section):
     """Where a sensor sits in `base_frame`; stands in where no transform names its frame."""
 
     xyz: Vector3 = Field((0.0, 0.0, 0.0), description="position in base_frame, m")
-    rpy_deg: Vector3 = Field((0.0, 0.0, 0.0), description="roll, pitch, yaw of the sensor's own axes, degrees")
+    rpy_deg: Vector3 = Field(
+        (0.0, 0.0, 0.0), description="roll, pitch, yaw of the sensor's own axes, degrees"
+    )
 
 
 class CameraIntrinsics(Section):
@@ -49,8 +51,8 @@ class SensorConfig(Section):
     kind: SensorKind
     topic: str = Field(min_length=1, description="topic of its messages")
     message: str = Field("auto", description="message type, auto: as published")
-    info_topic: Optional[str] = Field(None, description="CameraInfo of a camera or of image detections")
-    frame: Optional[str] = Field(None, description="frame to use in place of the header's")
+    info_topic: str | None = Field(None, description="CameraInfo of a camera or of image detections")
+    frame: str | None = Field(None, description="frame to use in place of the header's")
     qos: Literal["auto", "reliable", "best_effort"] = "auto"
 
     stamp_source: Literal["header", "receipt"] = "header"
@@ -58,28 +60,42 @@ class SensorConfig(Section):
     stamp_at: Literal["start", "middle", "end"] = "middle"
     duration_ms: float = Field(0.0, ge=0, le=1000, description="length of a scan or exposure, ms")
     row_time_us: float = Field(0.0, ge=0, le=1000, description="rolling shutter: time per image row, us")
-    period_ms: Optional[float] = Field(None, gt=0, le=60000, description="given period, ms; unset: measured")
-    latency_ms: Optional[float] = Field(None, ge=0, le=60000, description="given p90 latency, ms; unset: measured")
-    jitter_ms: Optional[float] = Field(None, ge=0, le=60000, description="given bound of jitter, ms; unset: measured")
-    max_age_ms: float = Field(150.0, gt=0, le=60000, description="furthest from the reference time in use, ms")
+    period_ms: float | None = Field(None, gt=0, le=60000, description="given period, ms; unset: measured")
+    latency_ms: float | None = Field(
+        None, ge=0, le=60000, description="given p90 latency, ms; unset: measured"
+    )
+    jitter_ms: float | None = Field(
+        None, ge=0, le=60000, description="given bound of jitter, ms; unset: measured"
+    )
+    max_age_ms: float = Field(
+        150.0, gt=0, le=60000, description="furthest from the reference time in use, ms"
+    )
     sweeps: int = Field(0, ge=0, le=20, description="earlier sweeps beside the newest")
 
-    fields: dict[str, str] = Field({}, description="property -> field name of the cloud, over the built-in table")
+    fields: dict[str, str] = Field(
+        {}, description="property -> field name of the cloud, over the built-in table"
+    )
     doppler_sign: Literal[-1, 1] = Field(1, description="1: receding is positive in the messages")
-    ambiguity_mps: Optional[float] = Field(None, gt=0, le=1000, description="full Doppler interval, m/s")
-    strength_kind: Optional[Literal["rcs", "snr", "power"]] = Field(None, description="unset: by field name")
-    intensity_scale: Optional[float] = Field(None, gt=0, description="intensity value that means 1; unset: guessed")
+    ambiguity_mps: float | None = Field(None, gt=0, le=1000, description="full Doppler interval, m/s")
+    strength_kind: Literal["rcs", "snr", "power"] | None = Field(None, description="unset: by field name")
+    intensity_scale: float | None = Field(
+        None, gt=0, description="intensity value that means 1; unset: guessed"
+    )
     min_range_m: float = Field(0.0, ge=0, le=100, description="nearer points are the car itself, m")
     max_range_m: float = Field(300.0, gt=0, le=2000, description="farther points are not used, m")
 
-    mount: Optional[Mount] = None
-    unit: Optional[str] = Field(None, description="beam table or radar type for the simulator, such as hdl32, ars408")
-    camera: Optional[CameraIntrinsics] = None
+    mount: Mount | None = None
+    unit: str | None = Field(
+        None, description="beam table or radar type for the simulator, such as hdl32, ars408"
+    )
+    camera: CameraIntrinsics | None = None
 
     @model_validator(mode="after")
     def _belongs_to_its_kind(self) -> SensorConfig:
         if self.camera is not None and self.kind not in ("camera", "image_detections"):
-            raise ValueError(f"camera intrinsics stand at a sensor of kind {self.kind}; move them to the camera")
+            raise ValueError(
+                f"camera intrinsics stand at a sensor of kind {self.kind}; move them to the camera"
+            )
         return self
 
 
@@ -87,7 +103,7 @@ class EgoSource(Section):
     """One source of ego motion; the first of the list that is alive is used."""
 
     kind: Literal["odometry", "twist", "tf", "radar"]
-    topic: Optional[str] = Field(None, description="topic of odometry or twist")
+    topic: str | None = Field(None, description="topic of odometry or twist")
     frame: str = Field("odom", description="fixed frame, for kind tf")
 
     @model_validator(mode="after")
@@ -108,11 +124,15 @@ class AlignmentConfig(Section):
     """How measurements become frames (the deadline collector)."""
 
     reference: list[str] = Field(min_length=1, description="sensors that open frames, most preferred first")
-    reference_offset_ms: float = Field(0.0, ge=-1000, le=1000, description="reference time after that stamp, ms")
+    reference_offset_ms: float = Field(
+        0.0, ge=-1000, le=1000, description="reference time after that stamp, ms"
+    )
     rate_hz: float = Field(10.0, gt=0, le=100, description="frames per second at most, Hz")
     budget_ms: float = Field(60.0, ge=0, le=5000, description="longest wait after the opening message, ms")
     silent_periods: float = Field(3.0, ge=1, le=100, description="periods without a message until silent")
-    future_ms: float = Field(100.0, gt=0, le=60000, description="stamp ahead of plausible by more is dropped, ms")
+    future_ms: float = Field(
+        100.0, gt=0, le=60000, description="stamp ahead of plausible by more is dropped, ms"
+    )
     reset_s: float = Field(1.0, gt=0, le=3600, description="time going back by more resets everything, s")
     queue: int = Field(64, ge=2, le=10000, description="measurements kept per sensor at most")
 
@@ -124,7 +144,7 @@ class VehicleConfig(Section):
     output_frame: str = Field("base_link", description="frame of all outputs")
     ego_motion: list[EgoSource] = Field([], description="sources of ego motion, most preferred first")
     sensors: dict[str, SensorConfig] = Field(min_length=1)
-    ego_box: Optional[EgoBox] = None
+    ego_box: EgoBox | None = None
     alignment: AlignmentConfig
     model: str = Field("geometric", description="geometric, a shipped model's name, a checkpoint or a folder")
 
@@ -174,14 +194,16 @@ def _explain(where: str, entry: Any) -> str:
 
 def dump_config(config: Section) -> str:
     """The resolved tree as YAML, as it is written beside every result."""
-    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(
+        config.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True
+    )
 
 
 def find_file(folder: str, name: str) -> Path:
-    """The path of `name`: as given where it exists, else in `folder` (`config/vehicles`, `launch`, ...) of the package.
+    """The path of `name`: as given where it exists, else in `folder` of the package (`config/vehicles`, ...).
 
-    Looked up in the source tree, the ament index and `sys.prefix/share/mm_fusion`, in this order; a `.yaml` may be
-    left out. Raises `ConfigurationError` with what there is to choose from.
+    Looked up in the source tree, the ament index and `sys.prefix/share/mm_fusion`, in this order; a `.yaml`
+    may be left out. Raises `ConfigurationError` with what there is to choose from.
     """
     if Path(name).is_file():
         return Path(name)
@@ -191,7 +213,9 @@ def find_file(folder: str, name: str) -> Path:
             if candidate.is_file():
                 return candidate
         known.update(path.name for path in (root / folder).glob("*") if path.is_file())
-    raise ConfigurationError(f"{name}: no such file, and not one of {folder}: {', '.join(sorted(known)) or 'nothing there'}")
+    raise ConfigurationError(
+        f"{name}: no such file, and not one of {folder}: {', '.join(sorted(known)) or 'nothing there'}"
+    )
 
 
 def share_roots() -> list[Path]:

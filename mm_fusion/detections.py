@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +49,10 @@ _DTYPES: dict[str, type] = {"class_id": np.int16, "track_id": np.int64}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """Objects of one frame in `base_link` axes, all float32 unless named; ground truth is the same with score 1.
+    """Objects of one frame in `base_link` axes, float32 unless named; ground truth is the same with score 1.
 
-    center (N, 3) m, the geometric centre; size (N, 3) length width height; yaw (N,) counter-clockwise from +x in
-    (-pi, pi]; velocity (N, 2) m/s over ground, NaN with infinite variance where unknown; position_cov and
+    center (N, 3) m, the geometric centre; size (N, 3) length width height; yaw (N,) counter-clockwise from +x
+    in (-pi, pi]; velocity (N, 2) m/s over ground, NaN with infinite variance where unknown; position_cov and
     velocity_cov (N, 3) as xx xy yy; variance (N, 5) of z l w h yaw; score (N,) 0..1; class_id (N,) int16 into
     `CLASSES`; moving (N,) 0..1, 0.5 where unknown; contribution (N, 3) of camera, LiDAR, radar, sums to one;
     track_id (N,) int64 (-1: none) or None.
@@ -97,7 +98,7 @@ class Detections:
 
 
 def empty_detections(count: int = 0) -> Detections:
-    """`count` objects about which nothing is known: zeros, velocity NaN, covariances infinite, even contribution."""
+    """`count` unknown objects: zeros, velocity NaN, covariances infinite, even contribution."""
     arrays: dict[str, np.ndarray] = {}
     for name, width in _WIDTHS.items():
         shape = (count,) if width is None else (count, width)
@@ -109,16 +110,21 @@ def empty_detections(count: int = 0) -> Detections:
     arrays["class_id"][:] = UNKNOWN_CLASS_ID
     arrays["moving"][:] = 0.5
     arrays["contribution"][:] = 1 / 3
-    return Detections(**{**arrays, "track_id": None})
+    return _build({**arrays, "track_id": None})
+
+
+def _build(columns: Mapping[str, Any]) -> Detections:
+    """Keyword arguments whose types mypy cannot see through a mapping; `Detections` checks them itself."""
+    return Detections(**columns)
 
 
 def make_detections(count: int, **arrays: np.ndarray | None) -> Detections:
     """`empty_detections(count)` with the given fields set, cast to their dtypes."""
-    cast = {
+    cast: dict[str, np.ndarray | None] = {
         name: None if array is None else np.ascontiguousarray(array, dtype=_DTYPES.get(name, np.float32))
         for name, array in arrays.items()
     }
-    return replace(empty_detections(count), **cast)
+    return _build({**empty_detections(count).arrays(), "track_id": None, **cast})
 
 
 def concatenate_detections(parts: Sequence[Detections]) -> Detections:
@@ -134,7 +140,7 @@ def concatenate_detections(parts: Sequence[Detections]) -> Detections:
         if name == "track_id":
             arrays = [np.full(len(p), -1, np.int64) if a is None else a for p, a in zip(parts, arrays)]
         columns[name] = np.concatenate(arrays)
-    return Detections(**columns)  # type: ignore[arg-type]
+    return _build(columns)
 
 
 def mode_of(groups_present: Mapping[str, bool] | Sequence[str]) -> str:
@@ -149,8 +155,8 @@ def mode_of(groups_present: Mapping[str, bool] | Sequence[str]) -> str:
 class FusionResult:
     """What the pipeline says of one frame.
 
-    stamp_ns: reference time; available and age_ns (reference minus measurement) by sensor name; mode: `CLR` ...
-    `R` or `-`; drops: {sensor: {reason: count}} of this frame alone (payloads found unusable while detecting).
+    stamp_ns: reference time; available and age_ns (reference minus measurement) by sensor name; mode: `CLR`
+    ... `R` or `-`; drops: {sensor: {reason: count}} of this frame alone (unusable payloads).
     """
 
     stamp_ns: int

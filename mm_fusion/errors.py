@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
@@ -26,7 +27,7 @@ class DropReason(str, Enum):
 
 
 class FusionError(Exception):
-    """Base of all errors of the package; its text says what was expected, what came, where, and what to do."""
+    """Base of all errors of the package; says what was expected, what came, where, and what to do."""
 
 
 class ConfigurationError(FusionError):
@@ -57,29 +58,36 @@ class TransformError(MeasurementError):
 
 
 class DropLog:
-    """Counts of drops by sensor and reason, with the newest text of each; owned by one pipeline."""
+    """Counts of drops by sensor and reason, with the newest text of each; for several threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._counts: Counter[tuple[str, DropReason]] = Counter()
         self._texts: dict[tuple[str, DropReason], str] = {}
 
     def add(self, sensor: str, reason: DropReason, text: str = "", count: int = 1) -> None:
         """Count `count` drops of `sensor` for `reason`; `text` says what was wrong and what to do."""
-        self._counts[sensor, reason] += count
-        if text:
-            self._texts[sensor, reason] = text
+        with self._lock:
+            self._counts[sensor, reason] += count
+            if text:
+                self._texts[sensor, reason] = text
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Drops so far as {sensor: {reason: count}}, sorted by name."""
         table: dict[str, dict[str, int]] = {}
-        for (sensor, reason), count in sorted(self._counts.items()):
+        for (sensor, reason), count in sorted(self._copy().items()):
             table.setdefault(sensor, {})[reason.value] = count
         return table
 
     def texts(self) -> Mapping[tuple[str, DropReason], str]:
         """The newest explanation by sensor and reason."""
-        return dict(self._texts)
+        with self._lock:
+            return dict(self._texts)
 
     def total(self) -> int:
         """Number of drops of all sensors and reasons."""
-        return sum(self._counts.values())
+        return sum(self._copy().values())
+
+    def _copy(self) -> dict[tuple[str, DropReason], int]:
+        with self._lock:
+            return dict(self._counts)

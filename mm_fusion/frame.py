@@ -25,8 +25,8 @@ class Calibration:
 class SensorHealth:
     """What diagnostics know of a sensor: coverage 0..1 by azimuth sector of the sensor, and named remarks.
 
-    sector_coverage: (S,) float32, S equal azimuth sectors from -pi to pi around the sensor in `base_link` axes;
-    1 is healthy, 0 sees nothing.
+    sector_coverage: (S,) float32, S equal azimuth sectors from -pi to pi around the sensor in `base_link`
+    axes; 1 is healthy, 0 sees nothing.
     """
 
     sector_coverage: Float32 = field(default_factory=lambda: np.ones(1, np.float32))
@@ -37,10 +37,10 @@ class SensorHealth:
 class Frame:
     """Measurements by sensor name around `stamp_ns`, each on its own time and in its own frame.
 
-    measurements: only what is available; still `Deferred` as the collector releases them, decoded when a detector
-    gets the frame (`Pipeline.detect` sees to it). earlier: older sweeps of a LiDAR or radar, newest first.
-    kinds: of every configured sensor. available and age_ns (stamp_ns minus measurement's time): by sensor name,
-    every configured sensor in `available`. ego: twist at `stamp_ns`, None where no source is alive.
+    measurements: only what is available; still `Deferred` as the collector releases them, decoded when a
+    detector gets the frame (`Pipeline.detect` sees to it). earlier: older sweeps, newest
+    first. kinds: of every configured sensor. available and age_ns (stamp_ns minus measurement's time): by
+    sensor name, every configured sensor in `available`. ego: twist at `stamp_ns`, None where no source is alive.
     """
 
     stamp_ns: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar, Union
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,9 @@ class CameraImage:
         if self.pixels is not None:
             check_array("CameraImage", "pixels", self.pixels, (None, None, 3), np.uint8)
             if self.pixels.size == 0:
-                raise MeasurementError(f"CameraImage.pixels: expected a non-empty image, got {self.pixels.shape}")
+                raise MeasurementError(
+                    f"CameraImage.pixels: expected a non-empty image, got {self.pixels.shape}"
+                )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +80,17 @@ class CameraModel:
         check_array("CameraModel", "distortion", self.distortion, (None,), np.float64)
         if not (np.isfinite(self.matrix).all() and self.matrix[0, 0] > 0 and self.matrix[1, 1] > 0):
             raise MeasurementError(
-                f"CameraModel.matrix: expected finite values and positive focal lengths, got {self.matrix.tolist()}; "
-                "is the camera calibrated?"
+                f"CameraModel.matrix: expected finite values and positive focal lengths, "
+                f"got {self.matrix.tolist()}; is the camera calibrated?"
             )
         if not np.isfinite(self.distortion).all():
-            raise MeasurementError(f"CameraModel.distortion: expected finite values, got {self.distortion.tolist()}")
+            raise MeasurementError(
+                f"CameraModel.distortion: expected finite values, got {self.distortion.tolist()}"
+            )
         if self.width_px <= 0 or self.height_px <= 0:
-            raise MeasurementError(f"CameraModel: expected a size above 0, got {self.width_px}x{self.height_px} px")
+            raise MeasurementError(
+                f"CameraModel: expected a size above 0, got {self.width_px}x{self.height_px} px"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,16 +120,21 @@ class LidarSweep:
         """The points that `keep` (mask or indices) names, as a new sweep."""
         ring = None if self.ring is None else self.ring[keep]
         return LidarSweep(
-            self.stamp_ns, self.frame_id, self.xyz[keep], self.intensity[keep], self.time_offset_ns[keep], ring
+            self.stamp_ns,
+            self.frame_id,
+            self.xyz[keep],
+            self.intensity[keep],
+            self.time_offset_ns[keep],
+            ring,
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RadarScan:
-    """One radar cycle. xyz: (N, 3) float32 m, sensor frame. radial_velocity: (N,) float32 m/s, receding positive.
+    """One radar cycle. xyz: (N, 3) float32 m, sensor frame. radial_velocity: (N,) float32, receding positive.
 
     strength_db: (N,) float32 of `strength_kind`. compensated: ego motion was already taken out by the driver.
-    ambiguity_mps: the full interval in which the velocity is known (Astyx: 10.4), None where it does not wrap.
+    ambiguity_mps: the full interval in which velocity is known (Astyx: 10.4), None where it does not wrap.
     """
 
     stamp_ns: int
@@ -177,7 +188,13 @@ class RadarTracks:
 
     def __post_init__(self) -> None:
         count = len(self.center)
-        for name, width in (("center", 3), ("size", 3), ("velocity", 2), ("position_cov", 3), ("velocity_cov", 3)):
+        for name, width in (
+            ("center", 3),
+            ("size", 3),
+            ("velocity", 2),
+            ("position_cov", 3),
+            ("velocity_cov", 3),
+        ):
             check_array("RadarTracks", name, getattr(self, name), (count, width), np.float32)
         check_array("RadarTracks", "moving", self.moving, (count,), np.float32)
         check_array("RadarTracks", "track_id", self.track_id, (count,), np.int64)
@@ -221,12 +238,14 @@ class EgoMotion:
         check_array("EgoMotion", "linear_velocity", self.linear_velocity, (3,), np.float64)
         check_array("EgoMotion", "angular_velocity", self.angular_velocity, (3,), np.float64)
         if not (np.isfinite(self.linear_velocity).all() and np.isfinite(self.angular_velocity).all()):
-            raise MeasurementError(f"EgoMotion: expected finite velocities, got {self.linear_velocity.tolist()}")
+            raise MeasurementError(
+                f"EgoMotion: expected finite velocities, got {self.linear_velocity.tolist()}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StampedTransform:
-    """One edge of the transform tree: parent_from_child (4, 4) float64 at `stamp_ns`, for ever where static."""
+    """One edge of the transform tree: parent_from_child (4, 4) float64 at `stamp_ns`, ever where static."""
 
     stamp_ns: int
     parent_frame: str
@@ -237,11 +256,13 @@ class StampedTransform:
     def __post_init__(self) -> None:
         check_array("StampedTransform", "parent_from_child", self.parent_from_child, (4, 4), np.float64)
         if not np.isfinite(self.parent_from_child).all():
-            raise MeasurementError(f"transform {self.parent_frame} <- {self.child_frame}: expected finite values")
+            raise MeasurementError(
+                f"transform {self.parent_frame} <- {self.child_frame}: expected finite values"
+            )
 
 
 Transforms = tuple[StampedTransform, ...]
-Measurement = Union[CameraImage, LidarSweep, RadarScan, RadarTracks, ImageDetections]
+Measurement = CameraImage | LidarSweep | RadarScan | RadarTracks | ImageDetections
 M = TypeVar("M", bound=Measurement, covariant=True)
 
 
@@ -273,4 +294,4 @@ class Deferred(Generic[M]):
         return result
 
 
-Item = Union[Measurement, Deferred, CameraModel, EgoMotion, Transforms]
+Item = Measurement | Deferred | CameraModel | EgoMotion | Transforms

@@ -1,0 +1,1 @@
+"""The command `mm-fusion`: one file per verb, which parses, calls and prints."""
