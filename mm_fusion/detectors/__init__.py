@@ -1,0 +1,1 @@
+"""From frames to objects: without training (`geometric`), joined late (`late_fusion`), or learned."""

@@ -1,0 +1,28 @@
+"""A detector by name."""
+
+from __future__ import annotations
+
+from mm_fusion.config import VehicleConfig
+from mm_fusion.detectors.protocol import Detector
+from mm_fusion.errors import ConfigurationError
+
+
+def make_detector(model: str, vehicle: VehicleConfig) -> Detector:
+    """The detector that `--model` names: `geometric`, or a YAML file of its settings.
+
+    Raises `ConfigurationError` with the choices where the name is none.
+    """
+    match model:
+        case "geometric":
+            return _geometric(model, vehicle)
+        case path if path.endswith((".yaml", ".yml")):
+            return _geometric(path, vehicle)
+        case _:
+            raise ConfigurationError(f"model {model!r}: no such model; choices are geometric, or a YAML file of its settings")
+
+
+def _geometric(name: str, vehicle: VehicleConfig) -> Detector:
+    from mm_fusion.detectors.geometric.detector import GeometricDetector
+    from mm_fusion.model_config import load_geometric
+
+    return GeometricDetector(vehicle, load_geometric(name))

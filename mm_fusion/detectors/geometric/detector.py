@@ -1,0 +1,102 @@
+"""The detector without training: each sensor's objects, then late fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+
+from mm_fusion.config import VehicleConfig
+from mm_fusion.detections import Detections, concatenate_detections
+from mm_fusion.detectors.coverage import Sectors, camera_coverage, lidar_coverage, radar_coverage
+from mm_fusion.detectors.geometric.camera_objects import View, camera_objects, projected_rectangles, view_of
+from mm_fusion.detectors.geometric.class_claims import PriorTable
+from mm_fusion.detectors.geometric.lidar_objects import lidar_objects, standing_points
+from mm_fusion.detectors.geometric.points import lidar_points, radar_returns
+from mm_fusion.detectors.geometric.radar_objects import radar_objects
+from mm_fusion.detectors.geometric.track_objects import track_objects
+from mm_fusion.detectors.late_fusion import Coverage, Matches, SensorObjects, fuse
+from mm_fusion.errors import MeasurementError
+from mm_fusion.frame import Frame
+from mm_fusion.measurements import CameraImage, Deferred, ImageDetections, Measurement, RadarTracks, SensorKind
+from mm_fusion.model_config import GeometricConfig
+
+
+class GeometricDetector:
+    """Objects by clusters, boxes and Doppler; `last_matches` are the pairs of sensors' objects of the newest frame."""
+
+    def __init__(self, vehicle: VehicleConfig, config: GeometricConfig) -> None:
+        self._vehicle = vehicle
+        self._config = config
+        self._priors = PriorTable.of(config.classes)
+        self.last_matches: tuple[Matches, ...] = ()
+
+    def detect(self, frame: Frame) -> Detections:
+        """The objects of one frame from whatever is there, strongest first."""
+        found = [*self._from_lidar(frame), *self._from_radar(frame), *self._from_tracks(frame)]
+        found += self._from_cameras(frame, [part for part, _ in found])
+        coverage = {part.sensor: seen for part, seen in found if seen is not None}
+        detections, self.last_matches = fuse([part for part, _ in found], coverage, self._config.fusion)
+        return detections
+
+    def prepare(self, sensor: str, item: Measurement | Deferred) -> None:
+        """Decode early; images stay encoded, this detector does not look at pixels."""
+        if not isinstance(item, (CameraImage, Deferred)) or isinstance(item, CameraImage):
+            return
+        try:
+            item.get()
+        except MeasurementError:
+            # the pipeline meets the same error when it decodes the frame, and counts it there
+            return
+
+    def _from_lidar(self, frame: Frame) -> list[tuple[SensorObjects, Coverage | None]]:
+        names = _calibrated(frame, "lidar")
+        if not names:
+            return []
+        points = lidar_points(frame, self._vehicle.ego_box)
+        standing = standing_points(points, self._config.lidar)
+        sectors = Sectors(points.xyz, points.sensor_xy)
+        sectors.hide_behind(standing.xyz[standing.height > 0.7])
+        objects = lidar_objects(standing, points.sensor_xy, self._priors, self._config.lidar)
+        return [(SensorObjects("lidar", "lidar", objects), partial(lidar_coverage, frame, names, sectors))]
+
+    def _from_radar(self, frame: Frame) -> list[tuple[SensorObjects, Coverage | None]]:
+        names = _calibrated(frame, "radar")
+        if not names:
+            return []
+        returns = radar_returns(frame, self._vehicle.ego_box)
+        origin = np.mean([frame.calibration.base_from_sensor[name][:2, 3] for name in names], axis=0)
+        sectors = Sectors(returns.xyz, origin, spread=5)
+        objects = radar_objects(returns, self._priors, self._config.radar)
+        return [(SensorObjects("radar", "radar", objects), partial(radar_coverage, frame, names, sectors))]
+
+    def _from_tracks(self, frame: Frame) -> list[tuple[SensorObjects, Coverage | None]]:
+        parts: list[tuple[SensorObjects, Coverage | None]] = []
+        for name in _calibrated(frame, "radar_tracks"):
+            tracks = frame.of_kind("radar_tracks")[name]
+            if isinstance(tracks, RadarTracks):
+                # a tracker's silence is no evidence: it may drop what it saw a moment ago, or not report what stands
+                parts.append((SensorObjects("radar", name, track_objects(frame, name, tracks), False), None))
+        return parts
+
+    def _from_cameras(
+        self, frame: Frame, others: Iterable[SensorObjects]
+    ) -> list[tuple[SensorObjects, Coverage | None]]:
+        candidates = concatenate_detections([part.detections for part in others])
+        parts: list[tuple[SensorObjects, Coverage | None]] = []
+        for name, seen in frame.of_kind("image_detections").items():
+            view = view_of(frame, name, seen.stamp_ns)
+            if view is not None and isinstance(seen, ImageDetections):
+                objects = camera_objects(seen, view, candidates, self._priors, self._config.camera)
+                parts.append((SensorObjects("camera", name, objects), partial(_camera_sees, frame, name, view)))
+        return parts
+
+
+def _camera_sees(frame: Frame, name: str, view: View, detections: Detections) -> np.ndarray:
+    _, inside = projected_rectangles(detections, view)
+    return camera_coverage(frame, name, inside, detections)
+
+
+def _calibrated(frame: Frame, kind: SensorKind) -> list[str]:
+    return [name for name in frame.of_kind(kind) if name in frame.calibration.base_from_sensor]

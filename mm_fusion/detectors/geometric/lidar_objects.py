@@ -1,0 +1,147 @@
+"""Objects from LiDAR points: what stands above the ground, cut into clusters, boxed and named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm_fusion.detections import UNKNOWN_CLASS_ID, Detections, empty_detections, make_detections
+from mm_fusion.detectors.geometric.box_fit import Rectangles, fit_rectangles
+from mm_fusion.detectors.geometric.class_claims import Claims, PriorTable, claim
+from mm_fusion.detectors.geometric.clustering import cluster, even_gaps, grouped, thin
+from mm_fusion.detectors.geometric.points import LidarPoints
+from mm_fusion.geometry.ground import segment_ground
+from mm_fusion.geometry.transforms import wrap_angle
+from mm_fusion.measurements import Float32, Float64
+from mm_fusion.model_config import LidarObjectsConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Thinned points above the ground: xyz (N, 3) f32 m in `base_link`; height (N,) f32 above the ground."""
+
+    xyz: Float32
+    height: Float32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clusters:
+    """Points in order of their cluster: xyz (N, 3), height (N,), starts (K + 1,); per cluster the ground z and top (K,)."""
+
+    xyz: Float64
+    height: Float64
+    starts: NDArray[np.int64]
+    ground: Float64
+    top: Float64
+
+    def counts(self) -> NDArray[np.int64]:
+        """Points (K,) of each cluster."""
+        return np.diff(self.starts)
+
+
+def standing_points(points: LidarPoints, config: LidarObjectsConfig) -> Standing:
+    """The thinned points between the heights at which objects are looked for, within reach."""
+    if not len(points.xyz):
+        return Standing(points.xyz, np.zeros(0, np.float32))
+    is_ground, height = segment_ground(points.xyz)
+    near = points.xyz[:, 0] ** 2 + points.xyz[:, 1] ** 2 < config.reach**2
+    keep = np.flatnonzero(~is_ground & near & (height > config.min_height) & (height < config.max_height))
+    keep = keep[thin(points.xyz[keep], config.voxel)]
+    return Standing(points.xyz[keep], height[keep].astype(np.float32))
+
+
+def find_clusters(standing: Standing, sensor_xy: np.ndarray, config: LidarObjectsConfig) -> Clusters:
+    """Clusters of at least `min_points`, long ones cut again, walls left out."""
+    flat = even_gaps(standing.xyz[:, :2], sensor_xy, config.gap, config.gap_per_metre)
+    upright = config.height_share * standing.height[:, None] / config.gap
+    features = np.column_stack([flat, upright])
+    labels = _cut_long(cluster(features), features / config.split_gap, standing.xyz, config.split_above)
+    keep = _of_fair_size(labels, standing.xyz, config)
+    order, starts = grouped(np.where(keep, labels, -1))
+    sizes = np.diff(starts)
+    starts = np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
+    xyz, height = standing.xyz[order].astype(np.float64), standing.height[order].astype(np.float64)
+    if len(starts) == 1:
+        return Clusters(xyz, height, starts, np.zeros(0), np.zeros(0))
+    ground = np.add.reduceat(xyz[:, 2] - height, starts[:-1]) / np.diff(starts)
+    return Clusters(xyz, height, starts, ground, np.maximum.reduceat(height, starts[:-1]))
+
+
+def lidar_objects(
+    standing: Standing, sensor_xy: np.ndarray, priors: PriorTable, config: LidarObjectsConfig
+) -> Detections:
+    """Boxes with class and score from LiDAR alone, velocity unknown."""
+    clusters = find_clusters(standing, sensor_xy, config)
+    if len(clusters.starts) == 1:
+        return empty_detections()
+    rectangles = fit_rectangles(clusters.xyz[:, :2], clusters.starts, config.yaw_step_deg)
+    claims = claim(rectangles, clusters.top, sensor_xy, priors)
+    return _detections(clusters, rectangles, claims, sensor_xy)
+
+
+def _cut_long(labels: np.ndarray, finer: Float64, xyz: Float32, longest: float) -> NDArray[np.int64]:
+    """Labels with the members of clusters longer than `longest` clustered again on `finer` features."""
+    long = (_lengths(labels, xyz) > longest)[labels] & (labels >= 0)
+    again = cluster(finer[long])
+    cut = labels.astype(np.int64)
+    cut[long] = np.where(again >= 0, again + int(labels.max(initial=-1)) + 1, -1)
+    return cut
+
+
+def _of_fair_size(labels: np.ndarray, xyz: Float32, config: LidarObjectsConfig) -> NDArray[np.bool_]:
+    counts = np.bincount(labels[labels >= 0], minlength=int(labels.max(initial=-1)) + 1)
+    fair = (counts >= config.min_points) & (_lengths(labels, xyz) < config.largest)
+    return np.append(fair, False)[labels]
+
+
+def _lengths(labels: np.ndarray, xyz: Float32) -> Float64:
+    """The diagonal (K,) of each cluster's upright footprint, 0 for labels that no point has."""
+    order, starts = grouped(labels)
+    filled = np.flatnonzero(np.diff(starts))
+    lengths = np.zeros(len(starts) - 1)
+    if len(filled):
+        xy = xyz[order, :2]
+        span = np.maximum.reduceat(xy, starts[filled]) - np.minimum.reduceat(xy, starts[filled])
+        lengths[filled] = np.hypot(span[:, 0], span[:, 1])
+    return lengths
+
+
+def _detections(clusters: Clusters, rectangles: Rectangles, claims: Claims, sensor_xy: np.ndarray) -> Detections:
+    count = len(claims.cost)
+    center = np.column_stack([claims.center_xy, clusters.ground + claims.size[:, 2] / 2])
+    return make_detections(
+        count,
+        center=center,
+        size=claims.size,
+        yaw=wrap_angle(claims.yaw),
+        position_cov=_position_cov(claims),
+        variance=_variance(clusters, rectangles, claims),
+        score=_score(clusters, rectangles, claims, sensor_xy),
+        class_id=claims.class_id,
+        contribution=np.tile([0.0, 1.0, 0.0], (count, 1)),
+    )
+
+
+def _position_cov(claims: Claims) -> Float64:
+    """xx xy yy: the centre along each axis is unsure by a third of what had to be added there."""
+    along, across = (0.01 + (claims.unseen[:, k] / 3) ** 2 for k in (0, 1))
+    c, s = np.cos(claims.yaw), np.sin(claims.yaw)
+    return np.stack([c * c * along + s * s * across, c * s * (along - across), s * s * along + c * c * across], axis=1)
+
+
+def _variance(clusters: Clusters, rectangles: Rectangles, claims: Claims) -> Float64:
+    """z l w h yaw: what was added is as unsure as the class's spread; yaw by how sharp the fit is."""
+    length, width = (0.01 + (0.3 * claims.unseen[:, k]) ** 2 for k in (0, 1))
+    height = 0.01 + (0.3 * np.maximum(claims.size[:, 2] - clusters.top, 0)) ** 2
+    few = 1 / np.sqrt(clusters.counts())
+    yaw = (0.03 + few * np.maximum(1 - 2 * rectangles.evidence, 0.1)) ** 2
+    return np.stack([0.01 + height / 4, length, width, height, yaw], axis=1)
+
+
+def _score(clusters: Clusters, rectangles: Rectangles, claims: Claims, sensor_xy: np.ndarray) -> Float64:
+    distance = np.hypot(*(claims.center_xy - sensor_xy).T)
+    logit = 0.8 * np.log(clusters.counts() / 10) - 0.35 * claims.cost - 0.02 * distance
+    logit = np.where(claims.class_id == UNKNOWN_CLASS_ID, logit / 4 - 2, logit)
+    return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
