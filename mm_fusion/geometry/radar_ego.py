@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mm_fusion.errors import MeasurementError
-from mm_fusion.geometry.radar_kernels import circle_scores, count_near, peaks, refine, residuals, sampled_states
+from mm_fusion.geometry.radar_kernels import circle_scores, count_near, peaks, over_ground, refine, sampled_states
 from mm_fusion.measurements import EgoMotion, Float64, check_array
 
 SPEED_RANGE_MPS = (-15.0, 60.0)
@@ -26,7 +26,7 @@ SEARCH_COST = 1_500_000
 RIVAL_SHARE = 0.9
 """A second velocity with this share of the best one's inliers makes the answer undecidable."""
 APART_M = 0.5
-PLAUSIBLE_SIDE = (2.0, 0.2)
+PLAUSIBLE_SIDE = (1.5, 0.1)
 PLAUSIBLE_CLIMB = (1.0, 0.06)
 """Sideways and upward speed that a car with a mount some degrees off can show: m/s, and share of its speed."""
 
@@ -114,7 +114,7 @@ def estimate_ego_motion(
     if best is None:
         return None
     state, covariance, _ = refine(*returns, best, prior, scale, 15)
-    error = residuals(*returns, state)
+    error = over_ground(*returns, state)
     near = np.abs(error) < INLIER_MPS
     count = int(near.sum())
     if count < min_inliers or count < min_share * len(near) or count < _by_chance(returns.interval):
@@ -192,20 +192,19 @@ def _thinned(returns: _Returns, wanted: int) -> _Returns:
 
 
 def _best_of(returns: _Returns, starts: list[Float64], prior: Float64, scale: float) -> Float64 | None:
-    """The start that after refinement has most inliers; None where another velocity has nearly as many."""
+    """The plausible state with most inliers after refinement; None where another explains about as much."""
     chosen = _thinned(returns, SEARCH_RETURNS)
     states = [refine(*chosen, start, prior, scale, 5)[0] for start in starts]
-    states = [state for state in states if _plausible(state)]
-    if not states:
+    counts = np.array([count_near(over_ground(*chosen, state), INLIER_MPS) for state in states])
+    plausible = np.array([_plausible(state) for state in states])
+    if not plausible.any():
         return None
-    counts = [count_near(residuals(*chosen, state), INLIER_MPS) for state in states]
-    best = int(np.argmax(counts))
-    finest = returns.interval.min()
-    for state, count in zip(states, counts):
-        other = np.abs(state[:2] - states[best][:2]).max() > max(finest / 4, 1.0)
-        if other and count >= RIVAL_SHARE * counts[best]:
-            return None
-    return states[best]
+    best = int(np.argmax(np.where(plausible, counts, -1)))
+    apart = max(float(returns.interval.min()) / 4, 1.0)
+    other = np.array([np.abs(state[:2] - states[best][:2]).max() > apart for state in states])
+    # What no car can do, yet explains clearly more, says that the best of the rest explains nothing.
+    needed = np.where(plausible, RIVAL_SHARE, 1 / RIVAL_SHARE) * counts[best]
+    return None if (other & (counts >= needed)).any() else states[best]
 
 
 def _plausible(state: Float64) -> bool:

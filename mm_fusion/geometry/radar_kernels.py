@@ -27,7 +27,7 @@ def wrap(value: float, interval: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def residuals(rows: Float64, raw: Float64, interval: Float64, state: Float64) -> Float64:
+def over_ground(rows: Float64, raw: Float64, interval: Float64, state: Float64) -> Float64:
     """Velocity over ground (N,) under a state: 0 for what stands still."""
     out = np.empty(len(raw))
     for i in range(len(raw)):
@@ -109,7 +109,7 @@ def refine(
     state = start.copy()
     normal, right = np.empty((4, 4)), np.empty(4)
     for _ in range(rounds):
-        error = residuals(rows, raw, interval, state)
+        error = over_ground(rows, raw, interval, state)
         size = np.abs(error)
         close = size[size < 3 * scale]
         if len(close) > 4:
@@ -130,7 +130,10 @@ def refine(
         for k in range(4):
             for j in range(k):
                 normal[j, k] = normal[k, j]
-        state = state - np.linalg.solve(normal, right)
+        change = np.linalg.solve(normal, right)
+        state = state - change
+        if np.abs(change).max() < 1e-5:
+            break
     return state, np.linalg.inv(normal), scale
 
 
