@@ -23,7 +23,8 @@ from mm_fusion.measurements import Float32, Float64
 CELL_M = 2.0
 """Side of the cells whose low points vote for the plane: larger than a car is wide, smaller than a road."""
 PLANE_RANGE_M = 50.0
-MIN_CELLS = 12
+MIN_CELLS, MIN_SHARE = 12, 0.08
+"""Cells, and share of all cells, whose low point must lie on the plane."""
 MAX_TILT_DEG = 20.0
 PLANE_BAND_M = 0.15
 SECTORS = 180
@@ -63,7 +64,7 @@ def fit_ground(xyz: np.ndarray, range_m: float = PLANE_RANGE_M, max_tilt_deg: fl
         return None
     limit = float(np.cos(np.radians(max_tilt_deg)))
     normal, offset, votes = robust_plane(xyz, low, limit, PLANE_BAND_M, range_m)
-    if votes < max(MIN_CELLS, 0.2 * len(low)):
+    if votes < max(MIN_CELLS, MIN_SHARE * len(low)):
         return None
     return Plane(normal, float(offset))
 
