@@ -15,8 +15,8 @@ SLOPE_LIMIT = 0.25
 SLOPE_GAIN_M = 8.0
 """Distance over which a new slope is half believed: a single low point does not tilt the road."""
 PLANE_TRIES = 300
-NEAR_M = 20.0
-"""Range at which a low point has half a vote for the plane."""
+NEAR_M = 15.0
+"""Range at which a low point's vote for the plane has fallen to a third."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -63,12 +63,12 @@ def robust_plane(
         for i in range(len(low)):
             height = low[i, 2] - plane[0] * low[i, 0] - plane[1] * low[i, 1] - plane[2]
             # the plane under the vehicle: far off the ground may bend or fall away
-            weight = 1 / (1 + (low[i, 0] ** 2 + low[i, 1] ** 2) / NEAR_M**2)
+            weight = (1 + (low[i, 0] ** 2 + low[i, 1] ** 2) / NEAR_M**2) ** -1.5
             if abs(height) < band:
                 score += weight * (1 - (height / band) ** 2)
             elif height < -band:
                 # ground has nothing under it: a roof or a hedge has
-                score -= weight
+                score -= 0.5 * weight
         if score > most:
             most, best = score, plane
     if most < 0:
