@@ -16,7 +16,7 @@ def boxes_of(detections: Detections) -> Float64:
 
 
 def bev_corners(boxes7: ArrayLike) -> Float64:
-    """Footprint corners (N, 4, 2), counter-clockwise from front left: front left, rear left, rear right, front right."""
+    """Footprint corners (N, 4, 2): front left, rear left, rear right, front right (counter-clockwise)."""
     return _bev_corners(_rows(boxes7))
 
 

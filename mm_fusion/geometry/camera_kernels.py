@@ -1,7 +1,7 @@
 """Compiled loops of the camera models, all in one file, so that numba's cache sees every change of a callee.
 
-A lens is a row of 20 float64: fx fy cx cy | k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 | fisheye limit width height, with
-`limit` the valid radius x/z, y/z (pinhole) or the valid angle from the axis (fisheye).
+A lens is a row of 20 float64: fx fy cx cy | k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 | fisheye limit width height,
+with `limit` the valid radius x/z, y/z (pinhole) or the valid angle from the axis (fisheye).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RESIDUAL = 1e-10
 
 @njit(cache=True, error_model="numpy")
 def distort_plane(x: float, y: float, lens: Float64) -> tuple[float, float]:
-    """Distorted normalised coordinates (Brown-Conrady, rational and thin prism terms as in OpenCV's calib3d)."""
+    """Distorted normalised coordinates: Brown-Conrady, rational and thin prism as in OpenCV's calib3d."""
     s = x * x + y * y
     radial = 1 + s * (lens[4] + s * (lens[5] + s * lens[8]))
     radial /= 1 + s * (lens[9] + s * (lens[10] + s * lens[11]))
@@ -72,8 +72,8 @@ def project_cameras(
 ) -> tuple[Float32, NDArray[np.bool_]]:
     """Pixels (C, N, 2) f32, NaN where not visible, and visible (C, N), of N points in C cameras.
 
-    cones: (C, 5) f32: bounds of x/z (2) and y/z (2) and, for a fisheye, the cosine of the widest angle: outside
-    them nothing falls into the image.
+    cones: (C, 5) f32: bounds of x/z (2) and y/z (2) and, for a fisheye, the cosine of the widest angle:
+    outside them nothing falls into the image.
     """
     count = len(xyz)
     pixels = np.full((len(lenses), count, 2), np.nan, np.float32)
@@ -198,7 +198,8 @@ def _radial(radius: float, lens: Float64) -> float:
 
 @njit(cache=True, error_model="numpy")
 def _undistort_radius(distorted: float, lens: Float64) -> float:
-    # Bisection: the radial part is monotonic up to the limit, so nothing can go astray; at the limit it stops.
+    # Bisection: the radial part is monotonic up to the limit, so nothing can go astray; at the limit it
+    # stops.
     low, high = 0.0, min(1.0, lens[LIMIT])
     while _radial(high, lens) < distorted and high < lens[LIMIT] and high < 1e6:
         low, high = high, min(2 * high, lens[LIMIT])

@@ -1,7 +1,7 @@
 """Camera models: points to pixels and back, in camera optical axes (z forward, x right, y down).
 
-Pixel (0, 0) is the middle of the first pixel, so the image reaches from -0.5 to width - 0.5. As in OpenCV, skew
-(`matrix[0, 1]`) is not used.
+Pixel (0, 0) is the middle of the first pixel, so the image reaches from -0.5 to width - 0.5. As in OpenCV,
+skew (`matrix[0, 1]`) is not used.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _COEFFICIENTS = {"plumb_bob": (0, 4, 5), "rational_polynomial": (8, 12, 14), "eq
 def project(model: CameraModel, xyz_camera: ArrayLike) -> tuple[Float64, NDArray[np.bool_]]:
     """Pixels (N, 2) float64 of points (N, 3) m, and an (N,) mask of those inside the image.
 
-    Points behind the camera or beyond the model's valid radius, where the polynomial would fold them back into the
-    image, have NaN pixels; a fisheye may see behind its image plane.
-    Source: OpenCV's calib3d (Brown-Conrady, rational, thin prism) and fisheye (Kannala-Brandt).
+    Points behind the camera or beyond the model's valid radius, where the polynomial would fold them back
+    into the image, have NaN pixels; a fisheye may see behind its image plane. Source: OpenCV's calib3d
+    (Brown-Conrady, rational, thin prism) and fisheye (Kannala-Brandt).
     """
     xyz = np.ascontiguousarray(xyz_camera, np.float64).reshape(-1, 3)
     return project_points(xyz, lens_of(model))
@@ -40,24 +40,28 @@ def project_many(
 ) -> tuple[Float32, NDArray[np.bool_]]:
     """Pixels (C, N, 2) f32, NaN where not visible, and visible (C, N), of points (N, 3) f32 in C cameras.
 
-    camera_from_base: (C, 4, 4). One thread on purpose: about a millisecond of work, beside decoding and inference
-    that need the other cores; most points are rejected by each camera's view cone before any distortion.
+    camera_from_base: (C, 4, 4). One thread on purpose: about a millisecond of work, beside decoding and
+    inference that need the other cores; most points are rejected by each camera's view cone before any
+    distortion.
     """
     matrices = np.ascontiguousarray(camera_from_base, np.float64).reshape(-1, 4, 4)
     if len(matrices) != len(models):
-        raise ValueError(f"project_many: expected one transform per camera, got {len(matrices)} for {len(models)}")
+        raise ValueError(
+            f"project_many: expected one transform per camera, got {len(matrices)} for {len(models)}"
+        )
     lenses = np.array([lens_of(model) for model in models]).reshape(-1, LENS_SIZE)
     cones = np.array([_cone(*_key(model)) for model in models], np.float32).reshape(-1, 5)
     return project_cameras(np.ascontiguousarray(xyz_base, np.float32), matrices, lenses, cones)
 
 
 def unproject(model: CameraModel, pixels: ArrayLike) -> Float64:
-    """Unit rays (N, 3) in camera axes through pixels (N, 2); NaN where no ray within the valid radius ends there."""
+    """Unit rays (N, 3) in camera axes of pixels (N, 2); NaN where none within the valid radius ends there."""
     return rays_of_pixels(np.ascontiguousarray(pixels, np.float64).reshape(-1, 2), lens_of(model))
 
 
 def valid_radius(model: CameraModel) -> float:
-    """Undistorted normalised radius hypot(x, y)/z up to which the distortion is monotonic; inf if it always is.
+    """Undistorted normalised radius hypot(x, y)/z up to which the distortion is monotonic; inf if it always
+    is.
 
     For a fisheye the tangent of the valid angle, inf from 90 degrees on.
     """
@@ -75,13 +79,19 @@ def scaled(model: CameraModel, width_px: int, height_px: int) -> CameraModel:
 
 
 def lens_of(model: CameraModel) -> Float64:
-    """The model as one row of `camera_kernels`; raises `MeasurementError` for a distortion of unknown length."""
+    """The model as one row of `camera_kernels`; raises `MeasurementError` for an unknown distortion."""
     return _lens(*_key(model))
 
 
 def _key(model: CameraModel) -> tuple[bytes, bytes, str, int, int]:
     # By content: a camera that sends its CameraInfo with each image must not be looked at anew each time.
-    return model.matrix.tobytes(), model.distortion.tobytes(), model.distortion_model, model.width_px, model.height_px
+    return (
+        model.matrix.tobytes(),
+        model.distortion.tobytes(),
+        model.distortion_model,
+        model.width_px,
+        model.height_px,
+    )
 
 
 @lru_cache(maxsize=64)
@@ -96,7 +106,12 @@ def _lens(matrix: bytes, distortion: bytes, kind: str, width_px: int, height_px:
     lens[:4] = k[0, 0], k[1, 1], k[0, 2], k[1, 2]
     lens[4 : 4 + len(d[:12])] = d[:12]
     fisheye = kind == "equidistant"
-    lens[16:] = fisheye, _angle_limit(lens[4:8]) if fisheye else _radius_limit(lens[4:12]), width_px, height_px
+    lens[16:] = (
+        fisheye,
+        _angle_limit(lens[4:8]) if fisheye else _radius_limit(lens[4:12]),
+        width_px,
+        height_px,
+    )
     return lens
 
 
@@ -122,7 +137,8 @@ def _first_positive_root(polynomial: Polynomial) -> float:
 
 @lru_cache(maxsize=64)
 def _cone(matrix: bytes, distortion: bytes, kind: str, width_px: int, height_px: int) -> tuple[float, ...]:
-    # Bounds of x/z, y/z and the cosine from the axis of everything in the image, from rays through its border.
+    # Bounds of x/z, y/z and the cosine from the axis of everything in the image, from rays through its
+    # border.
     lens = _lens(matrix, distortion, kind, width_px, height_px)
     rays = rays_of_pixels(_border(width_px, height_px), lens)
     limit = float(lens[17])

@@ -28,7 +28,7 @@ MIN_CELLS, MIN_SHARE = 12, 0.08
 MAX_TILT_DEG = 20.0
 PLANE_BAND_M = 0.15
 SECTORS = 180
-"""Sectors of the polar grid: 2 degrees hold 10 firings of a spinning LiDAR, enough for one ring's lowest point."""
+"""Sectors of the polar grid: 2 degrees hold 10 firings of a spinning LiDAR."""
 BINS = 64
 NEAREST_M, FARTHEST_M = 1.0, 120.0
 GROUND_BAND_M = 0.2
@@ -52,11 +52,13 @@ class Plane:
         return float(np.degrees(np.arccos(np.clip(self.normal[2], -1.0, 1.0))))
 
 
-def fit_ground(xyz: np.ndarray, range_m: float = PLANE_RANGE_M, max_tilt_deg: float = MAX_TILT_DEG) -> Plane | None:
+def fit_ground(
+    xyz: np.ndarray, range_m: float = PLANE_RANGE_M, max_tilt_deg: float = MAX_TILT_DEG
+) -> Plane | None:
     """The plane under a cloud (N, 3) in roughly upright axes; None where too little of it is flat.
 
-    Low points of a square grid vote (walls, cars and trees hold few of them), a plane with much below it loses,
-    and the points near the winner are fitted by reweighted least squares. Repeatable: no random draws.
+    Low points of a square grid vote (walls, cars and trees hold few of them), a plane with much below it
+    loses, and the points near the winner are fitted by reweighted least squares. Repeatable: no random draws.
     """
     xyz = np.ascontiguousarray(xyz, np.float64).reshape(-1, 3)
     low = cell_minima(xyz, CELL_M, range_m)
@@ -69,14 +71,13 @@ def fit_ground(xyz: np.ndarray, range_m: float = PLANE_RANGE_M, max_tilt_deg: fl
     return Plane(normal, float(offset))
 
 
-def segment_ground(
-    xyz_base: np.ndarray, band_m: float = GROUND_BAND_M
-) -> tuple[NDArray[np.bool_], Float32]:
-    """Which points (N, 3) are ground, (N,), and their height above it (N,) f32; NaN height for points not finite.
+def segment_ground(xyz_base: np.ndarray, band_m: float = GROUND_BAND_M) -> tuple[NDArray[np.bool_], Float32]:
+    """Which points (N, 3) are ground, (N,), and their height above it (N,) f32; NaN height for points not
+    finite.
 
-    For 16 to 128 beams. The lowest points of a polar grid are followed outwards in each sector from the ground below
-    the vehicle (z = 0 near the origin), with a step allowed that grows with distance and not with the slope seen;
-    what stands higher is an object, what lies far lower a mirror image.
+    For 16 to 128 beams. The lowest points of a polar grid are followed outwards in each sector from the
+    ground below the vehicle (z = 0 near the origin), with a step allowed that grows with distance and not
+    with the slope seen; what stands higher is an object, what lies far lower a mirror image.
     """
     xyz = np.ascontiguousarray(xyz_base, np.float32).reshape(-1, 3)
     table = _table_of(xyz)

@@ -10,7 +10,7 @@ from mm_fusion.measurements import Float32, Float64
 STEP_M = 0.15
 STEP_PER_M = 0.025
 STEP_MAX_M = 0.45
-"""How far a low point may lie from the height carried on: curbs and noise, plus the road's change of slope."""
+"""How far a low point may lie from the height carried on: curbs, noise and the road's change of slope."""
 SLOPE_LIMIT = 0.25
 SLOPE_GAIN_M = 8.0
 """Distance over which a new slope is half believed: a single low point does not tilt the road."""
@@ -21,7 +21,7 @@ NEAR_M = 15.0
 
 @njit(cache=True, error_model="numpy")
 def cell_minima(xyz: Float64, cell: float, reach: float) -> Float64:
-    """The second lowest point (K, 3) of each square cell within reach (of one, that one): mirror images are alone."""
+    """The second lowest point (K, 3) of each square cell within reach, since mirror images are alone."""
     side = int(2 * reach / cell) + 1
     first, second = np.full(side * side, -1, np.int64), np.full(side * side, -1, np.int64)
     for i in range(len(xyz)):
@@ -48,7 +48,7 @@ def cell_minima(xyz: Float64, cell: float, reach: float) -> Float64:
 def robust_plane(
     xyz: Float64, low: Float64, min_up: float, band: float, reach: float
 ) -> tuple[Float64, float, int]:
-    """Unit normal (3,), offset and number of low points within `band`, by sampling `low` and refining on `xyz`."""
+    """Unit normal (3,), offset and low points within `band`, by sampling `low` and refining on `xyz`."""
     best, most = np.array([0.0, 0.0, 0.0]), -1e9
     seed = np.uint32(9973)
     for _ in range(PLANE_TRIES):

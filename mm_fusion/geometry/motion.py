@@ -1,4 +1,4 @@
-"""Ego motion applied: twists to transforms, clouds deskewed, Doppler over ground. The physics is DESIGN's section 8."""
+"""Ego motion applied: twists to transforms, clouds deskewed, Doppler over ground."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def exp_twist(linear: ArrayLike, angular: ArrayLike, seconds: float) -> Float64:
 
 
 def log_twist(start_from_end: Float64, seconds: float) -> tuple[Float64, Float64]:
-    """The twist (linear (3,) m/s, angular (3,) rad/s) that makes this motion in `seconds`: inverse of `exp_twist`."""
+    """The twist, linear (3,) m/s and angular (3,) rad/s, of a motion in `seconds`: undoes `exp_twist`."""
     rotation = start_from_end[:3, :3]
     axis = 0.5 * np.array(
         [rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]]
@@ -54,7 +54,8 @@ def log_twist(start_from_end: Float64, seconds: float) -> tuple[Float64, Float64
 def base_ref_from_base(ego: EgoMotion, t_ns: int, ref_ns: int) -> Float64:
     """The (4, 4) that carries the static world as `base_link` saw it at `t_ns` to `base_link` at `ref_ns`.
 
-    exp([v, w] * (t - t_ref)): at 10 m/s a point 20 m ahead, measured 0.1 s before the reference, lies at 19 m.
+    exp([v, w] * (t - t_ref)): at 10 m/s a point 20 m ahead, measured 0.1 s before the reference, lies at 19
+    m.
     """
     return exp_twist(ego.linear_velocity, ego.angular_velocity, (t_ns - ref_ns) * 1e-9)
 
@@ -80,7 +81,7 @@ def velocity_at(ego: EgoMotion, position_base: ArrayLike) -> Float64:
 
 
 def wrap_velocity(velocity: ArrayLike, ambiguity_mps: float | None) -> np.ndarray:
-    """Velocities brought to [-A/2, A/2) of the full interval A; unchanged where it is None. float32 stays so."""
+    """Velocities in [-A/2, A/2) of the full interval A, dtype kept; unchanged where it is None."""
     v = np.asarray(velocity)
     if not np.issubdtype(v.dtype, np.floating):
         v = v.astype(np.float64)

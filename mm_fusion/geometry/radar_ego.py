@@ -1,4 +1,4 @@
-"""Ego motion from radar alone: the velocity that makes most returns stand still, on the circle of the interval."""
+"""Ego motion from radar alone: the velocity under which most returns stand still."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mm_fusion.errors import MeasurementError
-from mm_fusion.geometry.radar_kernels import circle_scores, count_near, peaks, over_ground, refine, sampled_states
+from mm_fusion.geometry.radar_kernels import (
+    circle_scores,
+    count_near,
+    over_ground,
+    peaks,
+    refine,
+    sampled_states,
+)
 from mm_fusion.measurements import EgoMotion, Float64, check_array
 
 SPEED_RANGE_MPS = (-15.0, 60.0)
@@ -28,14 +35,15 @@ RIVAL_SHARE = 0.9
 APART_M = 0.5
 PLAUSIBLE_SIDE = (1.5, 0.1)
 PLAUSIBLE_CLIMB = (1.0, 0.06)
-"""Sideways and upward speed that a car with a mount some degrees off can show: m/s, and share of its speed."""
+"""Sideways and upward speed a car with a mount some degrees off can show: m/s, and share of speed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RadarReturns:
     """Returns of one radar's scan: rays_base (N, 3) unit, radial_velocity (N,) m/s raw, receding positive.
 
-    sensor_position: (3,) m, both in base axes. ambiguity_mps: full interval, None where velocities do not wrap.
+    sensor_position: (3,) m, both in base axes. ambiguity_mps: full interval, None where velocities do not
+    wrap.
     """
 
     rays_base: Float64
@@ -44,12 +52,17 @@ class RadarReturns:
     ambiguity_mps: float | None = None
 
     def __post_init__(self) -> None:
-        for name, shape in (("rays_base", (None, 3)), ("sensor_position", (3,)), ("radial_velocity", (None,))):
+        for name, shape in (
+            ("rays_base", (None, 3)),
+            ("sensor_position", (3,)),
+            ("radial_velocity", (None,)),
+        ):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.float64))
             check_array("RadarReturns", name, getattr(self, name), shape, np.float64)
         if len(self.rays_base) != len(self.radial_velocity):
             raise MeasurementError(
-                f"RadarReturns: expected one velocity per ray, got {len(self.radial_velocity)} for {len(self.rays_base)}"
+                "RadarReturns: expected one velocity per ray, got "
+                f"{len(self.radial_velocity)} for {len(self.rays_base)}"
             )
 
 
@@ -57,9 +70,9 @@ class RadarReturns:
 class RadarEgoEstimate:
     """Twist of `base_link`: linear (3,) m/s with linear_cov (3, 3), angular (3,) rad/s (yaw rate alone).
 
-    inlier_share: of all returns within `INLIER_MPS` of standing; residual_mps: their root mean square; inliers: one
-    (N,) mask per scan. yaw_rate_std: near 0.3 rad/s where one radar alone could not tell (the rate is then 0 and
-    linear_cov carries what that leaves open).
+    inlier_share: of all returns within `INLIER_MPS` of standing; residual_mps: their root mean square;
+    inliers: one (N,) mask per scan. yaw_rate_std: near 0.3 rad/s where one radar alone could not tell (the
+    rate is then 0 and linear_cov carries what that leaves open).
     """
 
     linear: Float64
@@ -76,7 +89,8 @@ class RadarEgoEstimate:
 
 
 class DopplerProperties(NamedTuple):
-    """Sign (+1 where raw velocities are receding positive, -1 approaching) and interval, None where undecidable.
+    """Sign (+1 where raw velocities are receding positive, -1 approaching) and interval, None where
+    undecidable.
 
     confidence: 0..1, share of the moving scans that agree on the sign.
     """
@@ -131,17 +145,21 @@ def estimate_ego_motion(
 
 
 def estimate_doppler_properties(scans: Sequence[RadarReturns]) -> DopplerProperties:
-    """Sign and interval of one radar's Doppler from several scans, assuming that the vehicle mostly drives forward.
+    """Sign and interval of one radar's Doppler from several scans, assuming that the vehicle mostly drives
+    forward.
 
-    `radial_velocity` as the sensor gives it; `ambiguity_mps` of the scans is not looked at. The interval is what the
-    velocities fill, if taking them modulo it explains clearly more returns than taking them as they are.
+    `radial_velocity` as the sensor gives it; `ambiguity_mps` of the scans is not looked at. The interval is
+    what the velocities fill, if taking them modulo it explains clearly more returns than taking them as they
+    are.
     """
     candidate = _filled_interval(scans)
     straight = [_signed_estimate(scan, None) for scan in scans]
     wrapped = [None if candidate is None else _signed_estimate(scan, candidate) for scan in scans]
     share, share_wrapped = _mean_share(straight), _mean_share(wrapped)
     wraps = candidate is not None and share_wrapped > share + 0.1
-    forward = [e.linear[0] for e in (wrapped if wraps else straight) if e is not None and abs(e.linear[0]) > 1.0]
+    forward = [
+        e.linear[0] for e in (wrapped if wraps else straight) if e is not None and abs(e.linear[0]) > 1.0
+    ]
     if len(forward) < 3:
         return DopplerProperties(None, candidate if wraps else None, 0.0)
     ahead = float(np.mean(np.array(forward) > 0))
@@ -238,7 +256,9 @@ def _signed_estimate(scan: RadarReturns, ambiguity_mps: float | None) -> RadarEg
 
 
 def _mean_share(estimates: Sequence[RadarEgoEstimate | None]) -> float:
-    return float(np.mean([0.0 if e is None else e.inlier_share for e in estimates])) if len(estimates) else 0.0
+    return (
+        float(np.mean([0.0 if e is None else e.inlier_share for e in estimates])) if len(estimates) else 0.0
+    )
 
 
 def _filled_interval(scans: Sequence[RadarReturns]) -> float | None:

@@ -42,7 +42,7 @@ def over_ground(rows: Float64, raw: Float64, interval: Float64, state: Float64) 
 def circle_scores(
     rows: Float64, raw: Float64, interval: Float64, vx: Float64, vy: Float64, rates: Float64
 ) -> Float64:
-    """Mean of cos(2 pi (v_raw + J . state) / interval) for each yaw rate, vy and vx (evenly spaced): (W, Y, X)."""
+    """Mean of cos(2 pi (v_raw + J . state) / interval) by yaw rate, vy and even steps of vx: (W, Y, X)."""
     count = len(raw)
     scores = np.empty((len(rates), len(vy), len(vx)))
     cos, sin, turn_cos, turn_sin = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
@@ -68,9 +68,11 @@ def circle_scores(
 
 @njit(cache=True, error_model="numpy")
 def sampled_states(rows: Float64, raw: Float64, size: int, tries: int, near: float) -> tuple[Float64, int]:
-    """The state through `size` (2: vx vy, 3: and yaw rate) returns that most others agree with, and their number.
+    """The state through `size` (2: vx vy, 3: and yaw rate) returns that most others agree with, and their
+    number.
 
-    For velocities that do not wrap. The drawn returns come from a fixed sequence, so the answer is repeatable.
+    For velocities that do not wrap. The drawn returns come from a fixed sequence, so the answer is
+    repeatable.
     """
     best, most = np.zeros(4), -1
     unknown = np.array([0, 1, 3])[:size]
@@ -134,7 +136,8 @@ def refine(
         state = state - change
         if np.abs(change).max() < 1e-5:
             break
-    return state, np.linalg.inv(normal), scale
+    covariance: Float64 = np.linalg.inv(normal)
+    return state, covariance, scale
 
 
 @njit(cache=True, error_model="numpy")

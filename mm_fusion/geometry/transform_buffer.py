@@ -74,7 +74,7 @@ class Edge:
     def _missing(self, stamp_ns: int) -> str:
         edge = f"transform {self.parent!r} <- {self.child!r} at {stamp_ns * 1e-9:.3f} s"
         span = f"{self.stamps_ns[0] * 1e-9:.3f} s to {self.stamps_ns[-1] * 1e-9:.3f} s"
-        return f"{edge}: known from {span} (the newest is held for {HOLD_NS // 1_000_000} ms); check stamps and rate"
+        return f"{edge}: known from {span} (held for {HOLD_NS // 1_000_000} ms more); check stamps and rate"
 
 
 Step = tuple[Edge, bool]
@@ -84,8 +84,8 @@ Step = tuple[Edge, bool]
 class TransformBuffer:
     """Transforms by frame name, fed live or from a bag; `lookup` gives target_from_source at a time.
 
-    One parent per frame: where two are published the last wins, and that is logged once for each pair. Edges in a
-    circle are found at the look-up, which names them. Leading slashes of frame names are dropped.
+    One parent per frame: where two are published the last wins, and that is logged once for each pair. Edges
+    in a circle are found at the look-up, which names them. Leading slashes of frame names are dropped.
     """
 
     def __init__(self, history_s: float = 10.0) -> None:
@@ -102,7 +102,8 @@ class TransformBuffer:
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> Float64:
         """target_from_source (4, 4) at `stamp_ns`.
 
-        Raises `TransformError`, reason `unknown_frame` for a frame no transform has named, else `no_transform`.
+        Raises `TransformError`, reason `unknown_frame` for a frame no transform has named, else
+        `no_transform`.
         """
         parts = self._parts.get((target_frame, source_frame))
         if parts is None:
@@ -130,7 +131,8 @@ class TransformBuffer:
         self._parts.clear()
 
     def ego_motion(self, fixed_frame: str, base_frame: str, stamp_ns: int) -> EgoMotion | None:
-        """Twist and pose of `base_frame` from the last two transforms at or before `stamp_ns`, stamped as the last.
+        """Twist and pose of `base_frame` from the last two transforms at or before `stamp_ns`, stamped as the
+        last.
 
         None where the frames are not joined by a moving edge, or the last two are too old, near or far apart.
         """
@@ -162,7 +164,9 @@ class TransformBuffer:
     def _add_one(self, transform: StampedTransform) -> None:
         parent, child = transform.parent_frame.lstrip("/"), transform.child_frame.lstrip("/")
         if parent == child:
-            return self._say_once((child, child), f"transform {child!r} <- {child!r}: a frame is its own parent")
+            return self._say_once(
+                (child, child), f"transform {child!r} <- {child!r}: a frame is its own parent"
+            )
         edge = self._edges.get(child)
         if edge is not None and edge.parent != parent:
             self._say_once((child, edge.parent, parent), _two_parents(child, edge.parent, parent))
@@ -212,7 +216,9 @@ class TransformBuffer:
             parent = self._edges[chain[-1]].parent
             if parent in chain:
                 circle = " <- ".join([*chain[chain.index(parent) :], parent])
-                raise TransformError(f"transforms go in a circle: {circle}; one of these must have another parent")
+                raise TransformError(
+                    f"transforms go in a circle: {circle}; one of these must have another parent"
+                )
             chain.append(parent)
         return chain
 
@@ -223,7 +229,9 @@ class TransformBuffer:
 
 
 def _two_parents(child: str, old: str, new: str) -> str:
-    return f"frame {child!r} had parent {old!r} and now {new!r}: the last wins; two nodes publish this transform"
+    return (
+        f"frame {child!r} had parent {old!r} and now {new!r}: the last wins; two nodes publish this transform"
+    )
 
 
 def _step(step: Step, stamp_ns: int) -> Float64:

@@ -45,7 +45,7 @@ def to_quaternion(matrix: Float64) -> Float64:
 
 
 def from_rpy_deg(rpy_deg: Sequence[float], xyz: Sequence[float] = (0.0, 0.0, 0.0)) -> Float64:
-    """The (4, 4) transform of roll, pitch, yaw in degrees (fixed axes x, y, z, as in URDF) and a translation."""
+    """The (4, 4) transform of roll, pitch, yaw in degrees (fixed axes, as in URDF) and a translation."""
     (cr, cp, cy), (sr, sp, sy) = np.cos(np.radians(rpy_deg)), np.sin(np.radians(rpy_deg))
     rotation = [
         [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
@@ -72,8 +72,10 @@ def transform_points(dst_from_src: Float64, xyz: NDArray[T]) -> NDArray[T]:
 
 
 def interpolate(a: Float64, b: Float64, fraction: float) -> Float64:
-    """The transform at `fraction` of the way from `a` (0) to `b` (1): slerp of rotation, straight translation."""
-    return _interpolate(np.ascontiguousarray(a, np.float64), np.ascontiguousarray(b, np.float64), float(fraction))
+    """The transform at `fraction` of the way from `a` to `b`: slerp of rotation, straight translation."""
+    return _interpolate(
+        np.ascontiguousarray(a, np.float64), np.ascontiguousarray(b, np.float64), float(fraction)
+    )
 
 
 def wrap_angle(angle: ArrayLike) -> Float64:
