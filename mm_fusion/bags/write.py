@@ -75,7 +75,8 @@ class BagWriter:
     """A rosbag2 folder under writing; a context manager that leaves a whole bag at `path`, or nothing.
 
     storage: `mcap` or `sqlite3`. latched: topics offered as transient local. Raises `BagError` where `path` exists
-    (unless `overwrite`, which replaces it when the new one is whole) or cannot be written.
+    (unless `overwrite`, which replaces it when the new one is whole) or cannot be written. compressed: zstd inside
+    the storage file, which pays for clouds and not for JPEG.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class BagWriter:
         storage: Storage = "mcap",
         latched: Collection[str] = LATCHED_TOPICS,
         overwrite: bool = False,
+        compressed: bool = False,
     ) -> None:
         self.path = Path(path)
+        self._compressed = compressed
         self._storage = _plugin(storage)
         self._latched = frozenset(latched) | LATCHED_TOPICS
         self._overwrite = overwrite
@@ -102,6 +105,8 @@ class BagWriter:
         # The library names the storage file after its folder, so the unfinished bag has its final name one level down.
         self._partial = self._folder / self.path.name
         self._writer = _DistroWriter(self._partial, version=METADATA_VERSION, storage_plugin=self._storage)
+        if self._compressed:
+            self._writer.set_compression(Writer.CompressionMode.STORAGE, Writer.CompressionFormat.ZSTD)
         self._writer.open()
         return self
 

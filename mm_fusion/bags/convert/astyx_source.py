@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mm_fusion.bags.convert.recording import reading_source
 from mm_fusion.errors import BagError
 
 RADAR, LIDAR, CAMERA = "radar_6455", "lidar_vlp16", "camera_front"
@@ -102,9 +101,9 @@ def assign_runs(frames: list[AstyxFrame]) -> Iterator[tuple[int, AstyxFrame, flo
 
 def _split_frame(path: Path) -> AstyxFrame:
     label = _read_json(path.with_suffix(".json"))
-    with _reading(path), np.load(path) as arrays:
+    with reading_source(path), np.load(path) as arrays:
         start_us, span_us = int(arrays["lidar_t0_us"]), int(arrays["lidar_dt_us"].sum(dtype=np.int64))
-    with _reading(path.with_suffix(".json")):
+    with reading_source(path.with_suffix(".json")):
         calibration = _calibration(label["calibration"])
         objects, index, run = list(label["objects"]), int(label["index"]), int(label["run"])
     image = _existing(path.with_suffix(".jpg"))
@@ -112,7 +111,7 @@ def _split_frame(path: Path) -> AstyxFrame:
 
 
 def _split_scans(path: Path) -> AstyxScans:
-    with _reading(path), np.load(path) as arrays:
+    with reading_source(path), np.load(path) as arrays:
         return AstyxScans(
             lidar_xyz=(arrays["lidar_xyz_cm"].T * np.float32(0.01)).astype(np.float32),
             lidar_reflectivity=arrays["lidar_intensity"].astype(np.float32),
@@ -127,10 +126,10 @@ def _original_frame(root: Path, name: str) -> AstyxFrame:
     calibration_path = root / "calibration" / f"{name}.json"
     label_path = root / "groundtruth_obj3d" / f"{name}.json"
     first_us, last_us = _first_and_last_time_us(lidar)
-    with _reading(calibration_path):
+    with reading_source(calibration_path):
         sensors = {entry["sensor_uid"]: entry["calib_data"] for entry in _read_json(calibration_path)["sensors"]}
         calibration = _calibration(sensors)
-    with _reading(label_path):
+    with reading_source(label_path):
         objects = list(_read_json(label_path)["objects"])
     middle_us = first_us + (last_us - first_us) % HOUR_US / 2
     image = _existing(root / CAMERA / f"{name}.jpg")
@@ -152,7 +151,7 @@ def _original_scans(lidar: Path, radar: Path) -> AstyxScans:
 
 def _table(path: Path, columns: int) -> NDArray[np.float64]:
     """The numbers below the header line that begins with `X`: `X Y Z ...`."""
-    with _reading(path), open(path, encoding="utf-8") as file:
+    with reading_source(path), open(path, encoding="utf-8") as file:
         for line in file:
             if line.startswith("X"):
                 break
@@ -166,7 +165,7 @@ def _table(path: Path, columns: int) -> NDArray[np.float64]:
 
 def _first_and_last_time_us(path: Path) -> tuple[float, float]:
     """The last column of the first and the last point, without reading the points between."""
-    with _reading(path), open(path, "rb") as file:
+    with reading_source(path), open(path, "rb") as file:
         head = [line for line in (file.readline() for _ in range(4)) if line[:1] in b"-+.0123456789"]
         file.seek(0, 2)
         file.seek(max(0, file.tell() - 4096))
@@ -186,7 +185,7 @@ def _calibration(sensors: Mapping[str, Any]) -> AstyxCalibration:
 
 
 def _read_json(path: Path) -> Any:
-    with _reading(path), open(path, encoding="utf-8") as file:
+    with reading_source(path), open(path, encoding="utf-8") as file:
         return json.load(file)
 
 
@@ -198,12 +197,3 @@ def _existing(path: Path) -> Path:
 
 def _unique(text: str) -> str:
     return ", ".join(dict.fromkeys(text.split(", ")))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns whatever goes wrong inside into a `BagError` that names the file."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, StopIteration, BadZipFile) as error:
-        raise BagError(f"{path}: cannot be read as Astyx data: {error!r}") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.bags.types import message_type
 from mm_fusion.bags.write import BagWriter
+from mm_fusion.errors import BagError
 from mm_fusion.detections import CLASSES, UNKNOWN_CLASS_ID, Detections, make_detections
 from mm_fusion.geometry.boxes import corners, points_in_boxes
 from mm_fusion.geometry.transforms import wrap_angle
@@ -63,6 +66,16 @@ class Recorder:
         """Add truth to the counts of the report."""
         for name in objects.class_names():
             self.objects[name] = self.objects.get(name, 0) + 1
+
+
+@contextmanager
+def reading_source(path: Path) -> Iterator[None]:
+    """Turns whatever goes wrong inside while a data set is read into a `BagError` that names the file."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, StopIteration, BadZipFile) as error:
+        named = getattr(error, "filename", None) or path
+        raise BagError(f"{named}: cannot be read as part of the data set: {error!r}") from error
 
 
 def no_progress(done: int, total: int) -> None:
