@@ -33,17 +33,19 @@ class LidarObjectsConfig(Section):
     )
     max_height: Positive = Field(4.5, description="higher points are bridges and crowns, m above ground")
     voxel: Positive = Field(0.12, description="points are thinned to one per cube of this edge, m")
-    gap: Positive = Field(0.55, description="largest gap inside an object at the sensor, m")
+    gap: Positive = Field(0.7, description="largest gap inside an object at the sensor, m")
     gap_per_metre: Annotated[float, Field(ge=0, le=0.2)] = Field(
         0.012, description="growth of that gap with range"
     )
-    height_share: Share = Field(0.4, description="weight of height differences beside those on the ground")
+    height_share: Share = Field(0.2, description="weight of height differences beside those on the ground")
     min_points: Annotated[int, Field(ge=1)] = Field(3, description="smaller clusters are noise, points")
     split_above: Positive = Field(
         7.0, description="clusters longer than this are cut again with a smaller gap, m"
     )
     split_gap: Share = Field(0.5, description="that smaller gap as a share of the first")
     largest: Positive = Field(20.0, description="clusters longer than this are walls and hedges, left out, m")
+    row_weight: Annotated[float, Field(ge=0)] = Field(4.0, description="weight of how neighbours stand, squared sigmas")
+    row_reach: Positive = Field(8.0, description="how near a neighbour is, m")
     yaw_step_deg: Annotated[float, Field(ge=0.5, le=15)] = Field(
         2.0, description="step of the search over yaw, deg"
     )

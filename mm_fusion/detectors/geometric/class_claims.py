@@ -39,48 +39,92 @@ class PriorTable:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claims:
-    """Whole boxes: center_xy (K, 2), size (K, 3), yaw (K,) in (-pi/2, pi], class_id (K,), cost (K,) in squared sigmas.
+class View:
+    """How each rectangle is looked at: place (K, 2), the sensor on its axes; visible (K, 2) 0..1, how well the extent
+    along each axis can be seen; hidden (K, 2, 2) 0..1, whether something nearer hides its low and high end."""
 
-    unseen (K, 2): how much of length and width was added, m.
-    """
+    place: Float64
+    visible: Float64
+    hidden: Float64
+
+    @classmethod
+    def of(cls, rectangles: Rectangles, sensor_xy: np.ndarray, ends: NDArray[np.bool_] | None = None) -> View:
+        """The view from `sensor_xy`; ends: (K, 2) whether the right and the left end of each cluster is hidden."""
+        c, s = np.cos(rectangles.yaw), np.sin(rectangles.yaw)
+        place = np.stack([c * sensor_xy[0] + s * sensor_xy[1], c * sensor_xy[1] - s * sensor_xy[0]], axis=1)
+        ray = (rectangles.low + rectangles.high) / 2 - place
+        ray = ray / np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-6)
+        # left, counter-clockwise as seen from the sensor, on the rectangle's axes
+        left = np.stack([-ray[:, 1], ray[:, 0]], axis=1)
+        if ends is None:
+            ends = np.zeros((len(c), 2), bool)
+        at_high = np.where(left > 0, ends[:, [1]], ends[:, [0]])
+        at_low = np.where(left > 0, ends[:, [0]], ends[:, [1]])
+        hidden = np.stack([at_low, at_high], axis=2) * np.abs(left)[:, :, None]
+        # the extent along one axis is seen on the face whose normal is the other
+        return cls(place, np.abs(left) * (1 - hidden.max(axis=2)), hidden)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claims:
+    """Whole boxes: center_xy (N, 2), size (N, 3), yaw (N,), class_id (N,), cost (N,) in squared sigmas, rank (N,) the
+    same with how rare the class is; unseen (N, 2): how much of length and width was added, m."""
 
     center_xy: Float64
     size: Float64
     yaw: Float64
     class_id: NDArray[np.int16]
     cost: Float64
+    rank: Float64
     unseen: Float64
 
+    def select(self, keep: np.ndarray) -> Claims:
+        """The claims that `keep` (mask or indices) names."""
+        return Claims(*(getattr(self, name)[keep] for name in self.__slots__))
 
-def claim(rectangles: Rectangles, top: Float64, sensor_xy: np.ndarray, priors: PriorTable) -> Claims:
-    """The most likely class and whole box of each rectangle, `unknown` as seen where none fits.
+    def boxes(self) -> Float64:
+        """Boxes (N, 7) standing on z = 0."""
+        return np.column_stack([self.center_xy, self.size[:, 2] / 2, self.size, self.yaw])
 
-    top: (K,) m, highest point above the ground, NaN where heights are not measured. The far side of what is seen is hidden: sizes are filled up to the
-    class's mean away from the sensor.
+
+def claims_of(rectangles: Rectangles, top: Float64, view: View, priors: PriorTable) -> tuple[Claims, Claims]:
+    """The most likely class and whole box of each rectangle with its length along the first, and the second axis.
+
+    top: (K,) m, highest point above the ground, NaN where heights are not measured. The far side of what is seen is
+    hidden: sizes are filled up to the class's mean away from the sensor and behind what stands in front.
+    `unknown` and as seen where no class fits.
     """
-    seen = rectangles.high - rectangles.low
-    place, visible = _view(rectangles, sensor_xy)
-    # (K, 2, C): length along the first axis of the rectangle, or along the second
-    costs = np.stack([_cost(seen, visible, top, priors), _cost(seen[:, ::-1], visible[:, ::-1], top, priors)], axis=1)
-    ranked = costs - 2 * priors.log_weight
-    best = ranked.reshape(len(seen), -1).argmin(axis=1)
-    swap, which = np.divmod(best, len(priors.class_id))
-    cost = costs.reshape(len(seen), -1)[np.arange(len(seen)), best]
-    return _completed(rectangles, place, top, priors, swap.astype(bool), which, cost)
+    first, second = (_claim_along(axis, rectangles, top, view, priors) for axis in (0, 1))
+    return first, second
 
 
-def _view(rectangles: Rectangles, sensor_xy: np.ndarray) -> tuple[Float64, Float64]:
-    """The sensor's place (K, 2) on the rectangles' axes, and how squarely each extent is looked at (K, 2), 0..1."""
+def _claim_along(axis: int, rectangles: Rectangles, top: Float64, view: View, priors: PriorTable) -> Claims:
+    axes = [axis, 1 - axis]
+    seen = (rectangles.high - rectangles.low)[:, axes]
+    costs = _costs(seen, view.visible[:, axes], top, priors)
+    ranks = costs - 2 * priors.log_weight
+    which = ranks.argmin(axis=1)
+    rows = np.arange(len(seen))
+    cost, rank = costs[rows, which], ranks[rows, which]
+    known = cost <= WORST_COST
+    target = np.where(known[:, None], priors.mean[which], 0.1)
+    low, high = _extended(
+        rectangles.low[:, axes], rectangles.high[:, axes], target[:, :2], view.place[:, axes], view.hidden[:, axes]
+    )
+    middle = ((low + high) / 2)[:, axes]
     c, s = np.cos(rectangles.yaw), np.sin(rectangles.yaw)
-    place = np.stack([c * sensor_xy[0] + s * sensor_xy[1], c * sensor_xy[1] - s * sensor_xy[0]], axis=1)
-    ray = (rectangles.low + rectangles.high) / 2 - place
-    ray = np.abs(ray) / np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-6)
-    # the extent along one axis is seen on the face whose normal is the other
-    return place, ray[:, ::-1]
+    return Claims(
+        center_xy=np.stack([c * middle[:, 0] - s * middle[:, 1], s * middle[:, 0] + c * middle[:, 1]], axis=1),
+        size=np.column_stack([high - low, np.fmax(target[:, 2], top)]),
+        yaw=rectangles.yaw + axis * np.pi / 2,
+        class_id=np.where(known, priors.class_id[which], UNKNOWN_CLASS_ID).astype(np.int16),
+        cost=cost,
+        rank=rank,
+        unseen=high - low - seen,
+    )
 
 
-def _cost(seen: Float64, visible: Float64, top: Float64, priors: PriorTable) -> Float64:
+def _costs(seen: Float64, visible: Float64, top: Float64, priors: PriorTable) -> Float64:
     """Squared sigmas (K, C) between what is seen (length, width, top) and each class's size."""
     mean, sigma = priors.mean, np.hypot(priors.sigma, MEASURING_SIGMA)
     excess = np.maximum(seen[:, None, :] - mean[None, :, :2], 0) / sigma[None, :, :2]
@@ -92,35 +136,13 @@ def _cost(seen: Float64, visible: Float64, top: Float64, priors: PriorTable) -> 
     return total
 
 
-def _completed(
-    rectangles: Rectangles,
-    place: Float64,
-    top: Float64,
-    priors: PriorTable,
-    swap: NDArray[np.bool_],
-    which: NDArray[np.intp],
-    cost: Float64,
-) -> Claims:
-    known = cost <= WORST_COST
-    swap = np.where(known, swap, np.diff(rectangles.high - rectangles.low)[:, 0] > 0)
-    target = np.where(known[:, None], priors.mean[which], 0.0)
-    flat = np.where(swap[:, None], target[:, [1, 0]], target[:, :2])
-    low, high = _extended(rectangles.low, rectangles.high, flat, place)
-    extent, middle = high - low, (low + high) / 2
-    c, s = np.cos(rectangles.yaw), np.sin(rectangles.yaw)
-    center = np.stack([c * middle[:, 0] - s * middle[:, 1], s * middle[:, 0] + c * middle[:, 1]], axis=1)
-    added = extent - (rectangles.high - rectangles.low)
-    ordered, unseen = (np.where(swap[:, None], a[:, ::-1], a) for a in (extent, added))
-    height = np.fmax(np.where(known, target[:, 2], 0.1), top)
-    yaw = np.where(swap, rectangles.yaw + np.pi / 2, rectangles.yaw)
-    class_id = np.where(known, priors.class_id[which], UNKNOWN_CLASS_ID).astype(np.int16)
-    return Claims(center, np.column_stack([np.maximum(ordered, 0.1), height]), yaw, class_id, cost, unseen)
-
-
-def _extended(low: Float64, high: Float64, target: Float64, place: Float64) -> tuple[Float64, Float64]:
-    """Extents grown to `target`: away from the sensor where it stands outside them, to both sides where it is within."""
+def _extended(
+    low: Float64, high: Float64, target: Float64, place: Float64, hidden: Float64
+) -> tuple[Float64, Float64]:
+    """Extents grown to `target`: away from the sensor, behind what hides an end, else to both sides."""
     lack = np.maximum(target - (high - low), 0)
-    after = np.clip((low - place) / np.maximum(high - low, 0.5) + 0.5, 0, 1)
-    before = np.clip((place - high) / np.maximum(high - low, 0.5) + 0.5, 0, 1)
+    span = np.maximum(high - low, 0.5)
+    before = np.clip((place - high) / span + 0.5, 0, 1) + hidden[:, :, 0]
+    after = np.clip((low - place) / span + 0.5, 0, 1) + hidden[:, :, 1]
     share = np.where(after + before > 0, after / np.maximum(after + before, 1e-9), 0.5)
     return low - lack * (1 - share), high + lack * share

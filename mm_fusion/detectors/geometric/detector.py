@@ -12,7 +12,7 @@ from mm_fusion.detections import Detections, concatenate_detections
 from mm_fusion.detectors.coverage import Sectors, camera_coverage, lidar_coverage, radar_coverage
 from mm_fusion.detectors.geometric.camera_objects import View, camera_objects, projected_rectangles, view_of
 from mm_fusion.detectors.geometric.class_claims import PriorTable
-from mm_fusion.detectors.geometric.lidar_objects import lidar_objects, standing_points
+from mm_fusion.detectors.geometric.lidar_objects import lidar_objects, scene_of
 from mm_fusion.detectors.geometric.points import lidar_points, radar_returns
 from mm_fusion.detectors.geometric.radar_objects import radar_objects
 from mm_fusion.detectors.geometric.track_objects import track_objects
@@ -55,10 +55,10 @@ class GeometricDetector:
         if not names:
             return []
         points = lidar_points(frame, self._vehicle.ego_box)
-        standing = standing_points(points, self._config.lidar)
+        scene = scene_of(points, self._config.lidar)
         sectors = Sectors(points.xyz, points.sensor_xy)
-        sectors.hide_behind(standing.xyz[standing.height > 0.7])
-        objects = lidar_objects(standing, points.sensor_xy, self._priors, self._config.lidar)
+        sectors.hide_behind(scene.xyz[scene.height > 0.7])
+        objects = lidar_objects(scene, points.sensor_xy, self._priors, self._config.lidar)
         return [(SensorObjects("lidar", "lidar", objects), partial(lidar_coverage, frame, names, sectors))]
 
     def _from_radar(self, frame: Frame) -> list[tuple[SensorObjects, Coverage | None]]:

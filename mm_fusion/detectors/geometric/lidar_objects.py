@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from mm_fusion.detections import UNKNOWN_CLASS_ID, Detections, empty_detections, make_detections
 from mm_fusion.detectors.geometric.box_fit import Rectangles, fit_rectangles
-from mm_fusion.detectors.geometric.class_claims import Claims, PriorTable, claim
+from mm_fusion.detectors.geometric.class_claims import Claims, PriorTable, View, claims_of
 from mm_fusion.detectors.geometric.clustering import cluster, even_gaps, grouped, thin
 from mm_fusion.detectors.geometric.points import LidarPoints
+from mm_fusion.detectors.geometric.surroundings import hidden_ends, intrusions, support
 from mm_fusion.geometry.ground import segment_ground
 from mm_fusion.geometry.transforms import wrap_angle
 from mm_fusion.measurements import Float32, Float64
@@ -19,71 +20,105 @@ from mm_fusion.model_config import LidarObjectsConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Standing:
-    """Thinned points above the ground: xyz (N, 3) f32 m in `base_link`; height (N,) f32 above the ground."""
+class Scene:
+    """Thinned points: xyz (N, 3) f32 m in `base_link` above the ground, height (N,) f32 above it; floor (M, 2) f32 m,
+    where the ground itself was seen."""
 
     xyz: Float32
     height: Float32
+    floor: Float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """Points in order of their cluster: xyz (N, 3), height (N,), starts (K + 1,); per cluster the ground z and top (K,)."""
+    """Points in order of their cluster: xyz (N, 3), starts (K + 1,); ground z and top (K,); label (P,) of the scene's
+    points, -1 for those in no cluster."""
 
     xyz: Float64
-    height: Float64
     starts: NDArray[np.int64]
     ground: Float64
     top: Float64
+    label: NDArray[np.int64]
 
     def counts(self) -> NDArray[np.int64]:
         """Points (K,) of each cluster."""
         return np.diff(self.starts)
 
 
-def standing_points(points: LidarPoints, config: LidarObjectsConfig) -> Standing:
-    """The thinned points between the heights at which objects are looked for, within reach."""
+def scene_of(points: LidarPoints, config: LidarObjectsConfig) -> Scene:
+    """The thinned points between the heights at which objects are looked for, and the ground, within reach."""
     if not len(points.xyz):
-        return Standing(points.xyz, np.zeros(0, np.float32))
+        return Scene(points.xyz, np.zeros(0, np.float32), np.zeros((0, 2), np.float32))
     is_ground, height = segment_ground(points.xyz)
     near = points.xyz[:, 0] ** 2 + points.xyz[:, 1] ** 2 < config.reach**2
     keep = np.flatnonzero(~is_ground & near & (height > config.min_height) & (height < config.max_height))
     keep = keep[thin(points.xyz[keep], config.voxel)]
-    return Standing(points.xyz[keep], height[keep].astype(np.float32))
+    floor = points.xyz[is_ground & near & (height > -0.3)]
+    return Scene(points.xyz[keep], height[keep], floor[thin(floor, 3 * config.voxel), :2])
 
 
-def find_clusters(standing: Standing, sensor_xy: np.ndarray, config: LidarObjectsConfig) -> Clusters:
-    """Clusters of at least `min_points`, long ones cut again, walls left out."""
-    flat = even_gaps(standing.xyz[:, :2], sensor_xy, config.gap, config.gap_per_metre)
-    upright = config.height_share * standing.height[:, None] / config.gap
-    features = np.column_stack([flat, upright])
-    labels = _cut_long(cluster(features), features / config.split_gap, standing.xyz, config.split_above)
-    keep = _of_fair_size(labels, standing.xyz, config)
-    order, starts = grouped(np.where(keep, labels, -1))
-    sizes = np.diff(starts)
-    starts = np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
-    xyz, height = standing.xyz[order].astype(np.float64), standing.height[order].astype(np.float64)
-    if len(starts) == 1:
-        return Clusters(xyz, height, starts, np.zeros(0), np.zeros(0))
-    ground = np.add.reduceat(xyz[:, 2] - height, starts[:-1]) / np.diff(starts)
-    return Clusters(xyz, height, starts, ground, np.maximum.reduceat(height, starts[:-1]))
-
-
-def lidar_objects(
-    standing: Standing, sensor_xy: np.ndarray, priors: PriorTable, config: LidarObjectsConfig
-) -> Detections:
+def lidar_objects(scene: Scene, sensor_xy: np.ndarray, priors: PriorTable, config: LidarObjectsConfig) -> Detections:
     """Boxes with class and score from LiDAR alone, velocity unknown."""
-    clusters = find_clusters(standing, sensor_xy, config)
+    clusters = find_clusters(scene, sensor_xy, config)
     if len(clusters.starts) == 1:
         return empty_detections()
     rectangles = fit_rectangles(clusters.xyz[:, :2], clusters.starts, config.yaw_step_deg)
-    claims = claim(rectangles, clusters.top, sensor_xy, priors)
-    return _detections(clusters, rectangles, claims, sensor_xy)
+    claims, oddness = best_claims(scene, clusters, rectangles, sensor_xy, priors, config)
+    return _detections(clusters, rectangles, claims, oddness, sensor_xy)
+
+
+def find_clusters(scene: Scene, sensor_xy: np.ndarray, config: LidarObjectsConfig) -> Clusters:
+    """Clusters of at least `min_points`, long ones cut again, walls left out."""
+    flat = even_gaps(scene.xyz[:, :2], sensor_xy, config.gap, config.gap_per_metre)
+    upright = config.height_share * scene.height[:, None] / config.gap
+    features = np.column_stack([flat, upright])
+    labels = _cut_long(cluster(features), features / config.split_gap, scene.xyz, config.split_above)
+    labels = _renumbered(np.where(_of_fair_size(labels, scene.xyz, config), labels, -1))
+    order, starts = grouped(labels)
+    xyz, height = scene.xyz[order].astype(np.float64), scene.height[order].astype(np.float64)
+    if len(starts) == 1:
+        return Clusters(xyz, starts, np.zeros(0), np.zeros(0), labels)
+    ground = np.add.reduceat(xyz[:, 2] - height, starts[:-1]) / np.diff(starts)
+    return Clusters(xyz, starts, ground, np.maximum.reduceat(height, starts[:-1]), labels)
+
+
+def best_claims(
+    scene: Scene,
+    clusters: Clusters,
+    rectangles: Rectangles,
+    sensor_xy: np.ndarray,
+    priors: PriorTable,
+    config: LidarObjectsConfig,
+) -> tuple[Claims, Float64]:
+    """One claim per cluster, by size, by what its box would swallow and by how its neighbours stand.
+
+    Also how odd (K,) the chosen box is in its surroundings.
+    """
+    ends = hidden_ends(clusters.xyz[:, :2], clusters.starts, scene.xyz[scene.height > 0.5, :2], sensor_xy)
+    first, second = claims_of(rectangles, clusters.top, View.of(rectangles, sensor_xy, ends), priors)
+    odd_first, odd_second = (_oddness(scene, clusters, claims) for claims in (first, second))
+    lead = first.rank + odd_first - second.rank - odd_second
+    trust = np.tanh(np.abs(lead) / 4) * (rectangles.evidence > 0.1) * (clusters.counts() >= 8)
+    take_second = lead > 0
+    for _ in range(2):
+        take_second = lead + config.row_weight * support(first, second, take_second, trust, config.row_reach) > 0
+    both = Claims(*(np.concatenate([getattr(first, n), getattr(second, n)]) for n in Claims.__slots__))
+    chosen = np.arange(len(lead)) + take_second * len(lead)
+    return both.select(chosen), np.concatenate([odd_first, odd_second])[chosen]
+
+
+def _oddness(scene: Scene, clusters: Clusters, claims: Claims) -> Float64:
+    """Cost (K,) of what each box would swallow: other clusters' points, and ground seen where it should stand."""
+    owner = np.arange(len(claims.cost))
+    boxes = claims.boxes()
+    others = intrusions(boxes, owner, scene.xyz[:, :2], clusters.label, 0.25)
+    floor = intrusions(boxes, owner, scene.floor, np.full(len(scene.floor), -1), 0.4)
+    return np.minimum(others, 6.0) + 0.5 * np.minimum(floor, 8.0)
 
 
 def _cut_long(labels: np.ndarray, finer: Float64, xyz: Float32, longest: float) -> NDArray[np.int64]:
     """Labels with the members of clusters longer than `longest` clustered again on `finer` features."""
-    long = (_lengths(labels, xyz) > longest)[labels] & (labels >= 0)
+    long = np.append(_lengths(labels, xyz) > longest, False)[labels]
     again = cluster(finer[long])
     cut = labels.astype(np.int64)
     cut[long] = np.where(again >= 0, again + int(labels.max(initial=-1)) + 1, -1)
@@ -108,7 +143,15 @@ def _lengths(labels: np.ndarray, xyz: Float32) -> Float64:
     return lengths
 
 
-def _detections(clusters: Clusters, rectangles: Rectangles, claims: Claims, sensor_xy: np.ndarray) -> Detections:
+def _renumbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same clusters numbered without gaps."""
+    found = np.unique(labels[labels >= 0])
+    return np.where(labels >= 0, np.searchsorted(found, labels), -1)
+
+
+def _detections(
+    clusters: Clusters, rectangles: Rectangles, claims: Claims, oddness: Float64, sensor_xy: np.ndarray
+) -> Detections:
     count = len(claims.cost)
     center = np.column_stack([claims.center_xy, clusters.ground + claims.size[:, 2] / 2])
     return make_detections(
@@ -118,7 +161,7 @@ def _detections(clusters: Clusters, rectangles: Rectangles, claims: Claims, sens
         yaw=wrap_angle(claims.yaw),
         position_cov=_position_cov(claims),
         variance=_variance(clusters, rectangles, claims),
-        score=_score(clusters, rectangles, claims, sensor_xy),
+        score=_score(clusters, rectangles, claims, oddness, sensor_xy),
         class_id=claims.class_id,
         contribution=np.tile([0.0, 1.0, 0.0], (count, 1)),
     )
@@ -140,8 +183,10 @@ def _variance(clusters: Clusters, rectangles: Rectangles, claims: Claims) -> Flo
     return np.stack([0.01 + height / 4, length, width, height, yaw], axis=1)
 
 
-def _score(clusters: Clusters, rectangles: Rectangles, claims: Claims, sensor_xy: np.ndarray) -> Float64:
+def _score(
+    clusters: Clusters, rectangles: Rectangles, claims: Claims, oddness: Float64, sensor_xy: np.ndarray
+) -> Float64:
     distance = np.hypot(*(claims.center_xy - sensor_xy).T)
-    logit = 0.8 * np.log(clusters.counts() / 10) - 0.35 * claims.cost - 0.02 * distance
+    logit = 0.8 * np.log(clusters.counts() / 10) - 0.35 * claims.cost - 0.25 * oddness - 0.02 * distance
     logit = np.where(claims.class_id == UNKNOWN_CLASS_ID, logit / 4 - 2, logit)
     return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mm_fusion.detections import Detections, empty_detections, make_detections
-from mm_fusion.detectors.geometric.box_fit import Rectangles, fit_rectangles
-from mm_fusion.detectors.geometric.class_claims import Claims, PriorTable, claim
+from mm_fusion.detectors.geometric.box_fit import fit_rectangles
+from mm_fusion.detectors.geometric.class_claims import Claims, PriorTable, View, claims_of
 from mm_fusion.detectors.geometric.clustering import cluster, even_gaps, grouped
 from mm_fusion.detectors.geometric.doppler import RayVelocity, mean_on_circle, ray_velocity
 from mm_fusion.detectors.geometric.points import RadarReturns
@@ -27,7 +27,8 @@ def radar_objects(returns: RadarReturns, priors: PriorTable, config: RadarObject
     velocities = [_velocity(members.select(np.arange(a, b)), config) for a, b in zip(starts[:-1], starts[1:])]
     rectangles = fit_rectangles(members.xyz[:, :2].astype(np.float64), starts, 3.0)
     origin = members.origin.mean(axis=0)
-    claims = claim(rectangles, np.full(len(velocities), np.nan), origin, priors)
+    first, second = claims_of(rectangles, np.full(len(velocities), np.nan), View.of(rectangles, origin), priors)
+    claims = _better(first, second)
     return _detections(members, starts, claims, velocities)
 
 
@@ -67,6 +68,11 @@ def _joined(labels: np.ndarray, twin: NDArray[np.intp], copy_labels: np.ndarray)
     graph = coo_matrix((np.ones(linked.sum()), (a[linked], b[linked])), shape=(count, count))
     _, component = connected_components(graph, directed=False)
     return np.where(labels >= 0, np.append(component, -1)[labels], -1).astype(np.int64)
+
+
+def _better(first: Claims, second: Claims) -> Claims:
+    both = Claims(*(np.concatenate([getattr(first, n), getattr(second, n)]) for n in Claims.__slots__))
+    return both.select(np.arange(len(first.rank)) + (second.rank < first.rank) * len(first.rank))
 
 
 def _velocity(members: RadarReturns, config: RadarObjectsConfig) -> RayVelocity:
