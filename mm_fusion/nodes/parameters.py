@@ -16,7 +16,10 @@ from mm_fusion.nodes.parameter_tree import Leaf, check_names, leaves, overridden
 OWN: dict[str, tuple[Any, str]] = {
     "vehicle": ("", "vehicle file, or the name of a shipped one (astyx, nuscenes_like, minimal)"),
     "autostart": (True, "configure and activate without being asked"),
-    "record_receipts": ("", "file to log what is received, for replaying it through the pipeline; empty: none"),
+    "record_receipts": (
+        "",
+        "file to log what is received, for replaying it through the pipeline; empty: none",
+    ),
 }
 _SYSTEM = ("use_sim_time", "start_type_description_service")
 _LARGEST = 1.7976931348623157e308
@@ -46,7 +49,9 @@ class VehicleParameters:
         if name == self._vehicle:
             return
         if not name:
-            raise ConfigurationError("parameter vehicle is empty; give a vehicle file or name, such as vehicle:=astyx")
+            raise ConfigurationError(
+                "parameter vehicle is empty; give a vehicle file or name, such as vehicle:=astyx"
+            )
         found = leaves(load_vehicle(name))
         self._check_overrides(found)
         self._forget()
@@ -104,7 +109,9 @@ class VehicleParameters:
         if self._busy or not changes:
             return SetParametersResult(successful=True)
         if self.locked:
-            return SetParametersResult(successful=False, reason="set it while unconfigured (lifecycle cleanup first)")
+            return SetParametersResult(
+                successful=False, reason="set it while unconfigured (lifecycle cleanup first)"
+            )
         try:
             self._parse(changes)
         except ConfigurationError as error:

@@ -1,0 +1,47 @@
+"""Classes of installed message packages by name, and which types each use of a topic can take."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+
+from mm_fusion.errors import ConfigurationError
+from mm_fusion.measurements import SensorKind
+from mm_fusion.messages.routes import Role
+
+TYPES_OF_KIND: dict[SensorKind, tuple[str, ...]] = {
+    "camera": ("sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/Image"),
+    "lidar": ("sensor_msgs/msg/PointCloud2",),
+    "radar": ("sensor_msgs/msg/PointCloud2", "radar_msgs/msg/RadarScan"),
+    "radar_tracks": ("radar_msgs/msg/RadarTracks",),
+    "image_detections": ("vision_msgs/msg/Detection2DArray",),
+}
+TYPES_OF_ROLE: dict[Role, tuple[str, ...]] = {
+    "camera_info": ("sensor_msgs/msg/CameraInfo",),
+    "odometry": ("nav_msgs/msg/Odometry",),
+    "twist": ("geometry_msgs/msg/TwistWithCovarianceStamped",),
+    "tf": ("tf2_msgs/msg/TFMessage",),
+    "tf_static": ("tf2_msgs/msg/TFMessage",),
+}
+
+
+@lru_cache(maxsize=None)
+def message_class(name: str) -> type:
+    """The class of a type such as `sensor_msgs/msg/Image`.
+
+    Raises `ConfigurationError` that names the package to install where there is none.
+    """
+    package, _, kind = name.rpartition("/")
+    try:
+        return getattr(import_module(package.replace("/", ".")), kind)
+    except (ImportError, AttributeError) as error:
+        missing = name.split("/", 1)[0]
+        raise ConfigurationError(
+            f"{name}: no such message here; install the package {missing} ({error})"
+        ) from error
+
+
+def full_name(name: str) -> str:
+    """`package/msg/Type` for `package/Type`, which users write too."""
+    parts = name.split("/")
+    return f"{parts[0]}/msg/{parts[1]}" if len(parts) == 2 else name
