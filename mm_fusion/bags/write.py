@@ -1,4 +1,6 @@
-"""Writing recordings that `ros2 bag`, `rosbags` and the MCAP tools open; a bag appears under its name when whole."""
+"""Writing recordings that `ros2 bag`, `rosbags` and the MCAP tools open; a bag appears under its name when
+whole.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,16 @@ from typing import Any, BinaryIO, Literal, cast
 
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapLibraryWriter
-from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.metadata import dump_qos_v8
 from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
@@ -21,7 +31,7 @@ from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 from mm_fusion.bags.types import message_definition, message_type, typestore
 from mm_fusion.errors import BagError
 
-METADATA_VERSION = 8
+METADATA_VERSION: Literal[8] = 8
 """The newest version whose QoS profiles are text, which Humble reads as well as Jazzy and later."""
 ROS_DISTRO = "jazzy"
 """What the definitions are of; the library's own `rosbags` is no distribution that tools know."""
@@ -65,7 +75,7 @@ class _DistroSqlite3Writer(Sqlite3Writer):
 class _DistroWriter(Writer):
     """The library's bag writer on the two storages above."""
 
-    STORAGE_PLUGINS = {  # noqa: RUF012 - overrides a class attribute of the library
+    STORAGE_PLUGINS = {
         StoragePlugin.MCAP: _DistroMcapWriter,
         StoragePlugin.SQLITE3: _DistroSqlite3Writer,
     }
@@ -74,9 +84,9 @@ class _DistroWriter(Writer):
 class BagWriter:
     """A rosbag2 folder under writing; a context manager that leaves a whole bag at `path`, or nothing.
 
-    storage: `mcap` or `sqlite3`. latched: topics offered as transient local. Raises `BagError` where `path` exists
-    (unless `overwrite`, which replaces it when the new one is whole) or cannot be written. compressed: zstd inside
-    the storage file, which pays for clouds and not for JPEG.
+    storage: `mcap` or `sqlite3`. latched: topics offered as transient local. Raises `BagError` where `path`
+    exists (unless `overwrite`, which replaces it when the new one is whole) or cannot be written.
+    compressed: zstd inside the storage file, which pays for clouds and not for JPEG.
     """
 
     def __init__(
@@ -96,19 +106,14 @@ class BagWriter:
         if self.path.exists() and not overwrite:
             raise BagError(f"{self.path}: exists already; name another --out, or delete it first")
 
-    def __enter__(self) -> BagWriter:
-        try:
-            self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.absolute().parent))
-        except OSError as error:
-            raise BagError(f"{self.path}: cannot be written: {error}") from error
-        # The library names the storage file after its folder, so the unfinished bag has its final name one level down.
-        self._partial = self._folder / self.path.name
-        self._writer = _DistroWriter(self._partial, version=METADATA_VERSION, storage_plugin=self._storage)
-        if self._compressed:
-            self._writer.set_compression(Writer.CompressionMode.STORAGE, Writer.CompressionFormat.ZSTD)
-        self._writer.open()
-        return self
+    def __enter__(self) -> BagWriter: try: self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    self._folder = Path( tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.absolute().parent) )
+    except OSError as error: raise BagError(f"{self.path}: cannot be written: {error}") from error # The
+    library names the storage file after its folder, so the unfinished bag has its final name one level
+    down. self._partial = self._folder / self.path.name self._writer = _DistroWriter(self._partial,
+    version=METADATA_VERSION, storage_plugin=self._storage) if self._compressed:
+    self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD) self._writer.open() return
+    self
 
     def write(self, topic: str, message: Any, receipt_ns: int) -> None:
         """Append a message of `message_type`'s classes, received at `receipt_ns`."""
@@ -166,8 +171,8 @@ def _plugin(storage: str) -> StoragePlugin:
 class McapFileWriter:
     """A single MCAP file under writing (profile ros2, CDR, ros2msg schemas); whole under its name, or absent.
 
-    A context manager; an existing file is replaced when the new one is whole. Raises `BagError` where the file
-    cannot be written.
+    A context manager; an existing file is replaced when the new one is whole. Raises `BagError` where the
+    file cannot be written.
     """
 
     def __init__(self, path: str | Path, latched: Collection[str] = LATCHED_TOPICS) -> None:
