@@ -74,7 +74,11 @@ class Admission:
             text = f"{queue.name}: stamp {time_ns} ns came again; a driver that repeats it needs stamp_source: receipt"
             self._drops.add(queue.name, DropReason.DUPLICATE, text)
             return Verdict.DROP
-        if latest_ns is not None and time_ns > latest_ns:
+        if (
+            latest_ns is not None
+            and time_ns > latest_ns
+            and not self._quicker(queue, time_ns, receipt_ns, latest_ns)
+        ):
             verdict = self._judge_future(queue, time_ns, receipt_ns, now_ns, latest_ns)
             if verdict is Verdict.DROP:
                 return verdict
@@ -87,6 +91,17 @@ class Admission:
         if verdict is Verdict.ACCEPT and time_ns != queue.stats.newest_ns:
             queue.observe(time_ns, receipt_ns)
         return verdict
+
+    def _quicker(self, queue: SensorQueue, time_ns: int, receipt_ns: int, latest_ns: int) -> bool:
+        """Whether the stamp is ahead because its sensor is steadily quicker than most, not because of its clock.
+
+        Six cameras at 150 ms must not turn a LiDAR at 20 ms into one from the future: that is no stamp ahead of
+        its own receipt, is where the sensor's own latency puts it, and leads by less than a clock's offset.
+        """
+        latency_ns, own_ns = receipt_ns - time_ns, queue.stats.latency_ns
+        if latency_ns < 0 or time_ns - latest_ns > CONSTANT_OFFSET_NS:
+            return False
+        return own_ns is None or abs(own_ns - latency_ns) <= self._future_ns
 
     def _judge_future(
         self, queue: SensorQueue, time_ns: int, receipt_ns: int, now_ns: int, latest_ns: int
@@ -126,6 +141,7 @@ class Admission:
         if not back:
             queue.odd_run = 0
         queue.observe(time_ns, receipt_ns)
+        queue.note_sent(time_ns, receipt_ns)
         return self._drop_late(queue, time_ns, released_ns)
 
     def _too_old(self, queue: SensorQueue, time_ns: int, released_ns: int | None) -> bool:
@@ -158,6 +174,16 @@ class Admission:
             self._drops.add(queue.name, DropReason.RESET, text, unused)
         return True
 
+    def overdue(self, reference: SensorQueue, now_ns: int, opened_ns: int | None) -> bool:
+        """Whether a reference has been missed for so long that the next in the list opens frames.
+
+        opened_ns: time of the last opening message; a reference further behind it than `reset_s` cannot open.
+        """
+        overdue_at = reference.overdue_at_ns()
+        if overdue_at is None or now_ns >= overdue_at or reference.sent_ns is None:
+            return True
+        return opened_ns is not None and reference.sent_ns < opened_ns - self._reset_ns
+
     def _everything_went_back(self, now_ns: int) -> bool:
         """Whether the reference in force went back, and with it one more sensor if another is alive."""
         in_force = None
@@ -165,7 +191,7 @@ class Admission:
             if reference.went_back:
                 in_force = reference
                 break
-            if not reference.overdue(now_ns):
+            if not self.overdue(reference, now_ns, None):
                 break
         if in_force is None:
             return False

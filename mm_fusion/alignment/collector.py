@@ -176,7 +176,7 @@ class Collector:
             messages = [item for queue, item in self._instant if queue is reference]
             for item in sorted(messages, key=_time_ns):
                 self._open(reference, item)
-            if messages or not reference.overdue(now_ns):
+            if messages or not self._admission.overdue(reference, now_ns, self._last_opening_ns):
                 return
 
     def _open(self, reference: SensorQueue, item: Stamped) -> None:

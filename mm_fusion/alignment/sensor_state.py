@@ -77,8 +77,9 @@ class SensorState:
 class SensorQueue:
     """The measurements of one sensor in order of time, with its statistics and liveness.
 
-    Alive, awaited and overdue count accepted messages alone: one whose messages all come too late costs nothing.
-    Statistics take in every plausible message, `heard_receipt_ns` is the newest of those.
+    accepted_ns: newest time taken in. sent_ns and sent_receipt_ns: newest of what was taken in or came too late,
+    which is what alive, awaited and overdue go by. heard_receipt_ns: newest of what statistics took in, which
+    includes the messages of a clock that is constantly ahead.
     """
 
     __slots__ = (
@@ -92,7 +93,8 @@ class SensorQueue:
         "silent_periods",
         "taken_ns",
         "accepted_ns",
-        "accepted_receipt_ns",
+        "sent_ns",
+        "sent_receipt_ns",
         "heard_receipt_ns",
         "ever_seen",
         "odd_run",
@@ -120,7 +122,8 @@ class SensorQueue:
         self.items.clear()
         self.taken_ns = None
         self.accepted_ns: int | None = None
-        self.accepted_receipt_ns: int | None = None
+        self.sent_ns: int | None = None
+        self.sent_receipt_ns: int | None = None
         self.heard_receipt_ns: int | None = None
         self.odd_run = 0
         self.went_back = False
@@ -136,9 +139,9 @@ class SensorQueue:
 
     def silent_at_ns(self) -> int | None:
         """When the sensor falls silent if nothing more comes, in receipt time; None: it has sent nothing usable."""
-        if self.accepted_receipt_ns is None:
+        if self.sent_receipt_ns is None:
             return None
-        return self.accepted_receipt_ns + int(self.silent_periods * self.period_ns())
+        return self.sent_receipt_ns + int(self.silent_periods * self.period_ns())
 
     def alive(self, now_ns: int) -> bool:
         """Whether a usable message came within `silent_periods`."""
@@ -152,24 +155,25 @@ class SensorQueue:
 
     def overdue_at_ns(self) -> int | None:
         """When two periods and the p90 latency have passed since the last stamp, in receipt time; None: never sent."""
-        if self.accepted_ns is None:
+        if self.sent_ns is None:
             return None
-        return self.accepted_ns + 2 * self.period_ns() + (self.stats.latency_p90_ns or 0)
-
-    def overdue(self, now_ns: int) -> bool:
-        """Whether, as a reference, it has been missed for so long that the next in the list opens frames."""
-        overdue_at = self.overdue_at_ns()
-        return overdue_at is None or now_ns >= overdue_at
+        return self.sent_ns + 2 * self.period_ns() + (self.stats.latency_p90_ns or 0)
 
     def awaited(self, stamp_ns: int, deadline_ns: int) -> bool:
-        """Whether, unless silent, something nearer to `stamp_ns` is still to come and expected by `deadline_ns`."""
-        accepted, stats = self.accepted_ns, self.stats
-        if accepted is None or accepted >= stamp_ns:
+        """Whether, unless silent, something nearer to `stamp_ns` is still to come and expected by `deadline_ns`.
+
+        Expected is its next message that is within `max_age`: one period after its last unless it lags by more.
+        """
+        last, stats = self.sent_ns, self.stats
+        if last is None or last >= stamp_ns:
             return False
-        period, jitter = stats.period_ns, stats.jitter_ns
-        if period is not None and jitter is not None and accepted >= stamp_ns - max(0, period - jitter) // 2:
+        given, jitter = stats.period_ns, stats.jitter_ns
+        if given is not None and jitter is not None and last >= stamp_ns - max(0, given - jitter) // 2:
             return False
-        return accepted + self.period_ns() + (stats.latency_p90_ns or 0) <= deadline_ns
+        period = given or self.rate_period_ns
+        missing = stamp_ns - self.timing.max_age_ns - last
+        periods = -(-missing // period) if missing > period else 1
+        return last + periods * period + (stats.latency_p90_ns or 0) <= deadline_ns
 
     def holds(self, time_ns: int) -> bool:
         """Whether a measurement of exactly this time is queued."""
@@ -184,8 +188,14 @@ class SensorQueue:
         self.heard_receipt_ns = receipt_ns
         self.ever_seen = True
 
+    def note_sent(self, time_ns: int, receipt_ns: int) -> None:
+        """Take in that a message of this time came, used or too late: it wakes a silent sensor."""
+        self.sent_ns = time_ns if self.sent_ns is None else max(self.sent_ns, time_ns)
+        self.sent_receipt_ns = receipt_ns
+
     def insert(self, item: Stamped) -> None:
         """Sort a measurement in; what is too old for any frame to come is let go."""
+        self.note_sent(item.time_ns, item.receipt_ns)
         times = self.times
         if not times or item.time_ns > times[-1]:
             times.append(item.time_ns)
@@ -195,7 +205,6 @@ class SensorQueue:
             index = bisect_left(times, item.time_ns)
             times.insert(index, item.time_ns)
             self.items.insert(index, item)
-        self.accepted_receipt_ns = item.receipt_ns
         self.odd_run = 0
         self.went_back = False
         if times[0] < times[-1] - self.keep_ns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from math import ceil
 
 from mm_fusion.config import SensorConfig
 from mm_fusion.errors import MeasurementError
@@ -60,9 +61,9 @@ class RunningQuantiles:
         insort(ordered, value)
 
     def at(self, share: float) -> int:
-        """The value below which `share` (0..1) of the window lies; of two in the middle the larger."""
+        """The smallest value that `share` (0..1) of the window does not exceed (nearest rank); raises when empty."""
         ordered = self._sorted
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return ordered[max(0, ceil(share * len(ordered)) - 1)]
 
 
 class StampStatistics:

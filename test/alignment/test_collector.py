@@ -1,0 +1,488 @@
+"""The collector on small sequences with known frames: one test per rule of the deadline collector."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mm_fusion.alignment.collector import Collector, Release
+from mm_fusion.alignment.sensor_state import SensorTiming
+from mm_fusion.config import AlignmentConfig
+from mm_fusion.errors import ConfigurationError, DropLog
+
+MS = 1_000_000
+S = 1_000_000_000
+Call = tuple[str, float, float]
+
+
+class Scene:
+    """A collector fed in milliseconds: calls are (sensor, time, receipt); the host polls when it is due."""
+
+    def __init__(
+        self, sensors: str = "lidar camera radar", given_ms: float | None = None, **alignment: object
+    ) -> None:
+        self.drops = DropLog()
+        options = {"reference": ["lidar"], "budget_ms": 60, **alignment}
+        given = None if given_ms is None else round(given_ms * MS)
+        timing = SensorTiming(150 * MS, period_ns=given)
+        self.collector = Collector(
+            dict.fromkeys(sensors.split(), timing), AlignmentConfig(**options), self.drops
+        )
+        self.frames: list[Release] = []
+        self.delays_ms: list[float] = []
+
+    def add(self, sensor: str, time_ms: float, receipt_ms: float) -> None:
+        receipt_ns = round(receipt_ms * MS)
+        self.until(receipt_ms)
+        self._keep(self.collector.add(sensor, round(time_ms * MS), receipt_ns, (sensor, time_ms)), receipt_ns)
+
+    def until(self, now_ms: float) -> None:
+        due = self.collector.next_due_ns()
+        while due is not None and due <= now_ms * MS:
+            self._keep(self.collector.poll(due), due)
+            due = self.collector.next_due_ns()
+
+    def _keep(self, releases: list[Release], now_ns: int) -> None:
+        self.frames += releases
+        self.delays_ms += [(now_ns - release.opened_receipt_ns) / MS for release in releases]
+
+    def play(self, calls: list[Call]) -> None:
+        for call in sorted(calls, key=lambda call: call[2]):
+            self.add(*call)
+
+    def finish(self) -> list[dict[str, float]]:
+        """Chosen times by sensor in ms, of all frames."""
+        self.frames += self.collector.flush()
+        return self.taken()
+
+    def taken(self) -> list[dict[str, float]]:
+        return [{name: item.time_ns / MS for name, item in r.chosen.items()} for r in self.frames]
+
+    @property
+    def stamps_ms(self) -> list[float]:
+        return [release.stamp_ns / MS for release in self.frames]
+
+
+def periodic(sensor: str, start: float, end: float, period: float = 100, latency: float = 20) -> list[Call]:
+    """Calls of one regular sensor."""
+    count = int((end - start) / period)
+    return [(sensor, start + k * period, start + k * period + latency) for k in range(count)]
+
+
+def test_nothing_comes_of_nothing() -> None:
+    scene = Scene()
+    assert scene.collector.next_due_ns() is None
+    assert scene.collector.poll(5 * S) == []
+    assert scene.finish() == []
+    assert {state.liveness for state in scene.collector.states().values()} == {"never"}
+
+
+def test_a_reference_that_is_no_sensor_is_an_error_that_names_it() -> None:
+    with pytest.raises(ConfigurationError, match="'sonar'"):
+        Scene(reference=["sonar"])
+
+
+def test_one_instant_is_one_frame_even_with_equal_stamps() -> None:
+    scene = Scene()
+    for sensor in ("camera", "lidar", "radar"):
+        scene.add(sensor, 1000, 1010)
+    assert scene.frames == []
+    assert scene.collector.poll(1010 * MS) == []
+    assert scene.collector.next_due_ns() == 1010 * MS + 1
+    scene.until(1011)
+    assert scene.taken() == [{"lidar": 1000, "camera": 1000, "radar": 1000}]
+    assert scene.frames[0].reason == "complete"
+
+
+def test_a_frame_takes_the_nearest_and_the_earlier_of_two() -> None:
+    scene = Scene("lidar camera")
+    scene.play([("camera", 960, 965), ("camera", 1040, 1041), ("lidar", 1000, 1042)])
+    assert scene.finish() == [{"lidar": 1000, "camera": 960}]
+
+
+def test_what_is_older_than_max_age_is_absent() -> None:
+    scene = Scene("lidar camera")
+    scene.play([("camera", 840, 850), ("lidar", 1000, 1010)])
+    assert scene.finish() == [{"lidar": 1000}]
+
+
+def test_reference_offset_moves_the_frame_but_not_the_opening_message() -> None:
+    scene = Scene("lidar camera", reference_offset_ms=50)
+    scene.play([("camera", 1000, 1001), ("camera", 1050, 1051), ("lidar", 1000, 1052), ("lidar", 1040, 1060)])
+    assert scene.finish() == [{"lidar": 1000, "camera": 1050}]
+    assert scene.stamps_ms == [1050]
+
+
+@pytest.mark.parametrize(("hz", "wanted"), [(10, 50), (20, 50), (12, 60), (5, 25)])
+def test_opening_keeps_to_the_rate(hz: float, wanted: int) -> None:
+    scene = Scene("lidar", given_ms=1000 / hz)
+    scene.play(periodic("lidar", 0, 5000, 1000 / hz))
+    scene.finish()
+    assert len(scene.frames) == pytest.approx(wanted, abs=1)
+
+
+def test_ten_hertz_with_jitter_loses_none() -> None:
+    draw = random.Random(3)
+    times = [k * 100 + draw.uniform(-22, 22) for k in range(100)]
+    scene = Scene("lidar")
+    scene.play([("lidar", time, time + 20) for time in times])
+    assert len(scene.finish()) == 100
+
+
+def test_a_frame_waits_for_what_is_alive_and_goes_when_it_came() -> None:
+    scene = Scene("lidar camera")
+    scene.play(periodic("lidar", 0, 3000) + periodic("camera", 10, 3000, latency=50))
+    assert scene.finish()[5:-1] == [{"lidar": k * 100, "camera": k * 100 + 10} for k in range(5, 29)]
+    assert scene.delays_ms[10] == pytest.approx(40, abs=0.01)
+
+
+def test_the_budget_ends_the_wait() -> None:
+    scene = Scene("lidar camera", budget_ms=30)
+    calls = periodic("lidar", 0, 3000) + periodic("camera", 0, 2950, latency=20)
+    calls.remove(("camera", 2000, 2020))
+    scene.play(calls)
+    frame = scene.stamps_ms.index(2000)
+    assert scene.frames[frame].reason == "deadline"
+    assert scene.delays_ms[frame] == 30
+    assert scene.taken()[frame] == {"lidar": 2000, "camera": 1900}
+
+
+def test_what_is_expected_after_the_deadline_is_not_waited_for() -> None:
+    scene = Scene("lidar radar", budget_ms=60)
+    scene.play(periodic("lidar", 0, 5000) + periodic("radar", 0, 5000, 500))
+    scene.until(5010)
+    index = scene.stamps_ms.index(3100)
+    assert scene.delays_ms[index] < 0.01
+    assert scene.taken()[index] == {"lidar": 3100, "radar": 3000}
+
+
+def test_a_sensor_that_never_sent_is_not_waited_for() -> None:
+    scene = Scene("lidar camera")
+    scene.play(periodic("lidar", 0, 1000))
+    scene.until(1000)
+    assert len(scene.frames) == 10
+    assert max(scene.delays_ms) < 0.01
+
+
+def test_a_silent_sensor_costs_nothing_and_one_message_wakes_it() -> None:
+    scene = Scene("lidar camera", budget_ms=90)
+    away = [call for call in periodic("camera", 5, 6000, latency=40) if not 2000 < call[1] < 4000]
+    scene.play(periodic("lidar", 0, 6000) + away)
+    scene.until(6100)
+    frames = dict(zip(scene.stamps_ms, zip(scene.delays_ms, scene.taken())))
+    assert len(frames) == 60
+    for stamp in range(2400, 4000, 100):
+        delay, taken = frames[stamp]
+        assert delay < 0.01 and set(taken) == {"lidar"}
+    assert frames[4100][1] == {"lidar": 4100, "camera": 4105}
+    assert scene.collector.states()["camera"].liveness == "alive"
+
+
+def test_the_next_reference_opens_before_silence_is_declared_and_the_first_comes_back() -> None:
+    scene = Scene("lidar camera", reference=["lidar", "camera"])
+    lidar = [call for call in periodic("lidar", 0, 4000) if not 1000 <= call[1] < 2000]
+    scene.play(lidar + periodic("camera", 30, 4000))
+    scene.until(4000)
+    steps = [b - a for a, b in zip(scene.stamps_ms, scene.stamps_ms[1:])]
+    assert max(steps) <= 230
+    assert scene.stamps_ms[-1] % 100 == 0
+    assert {s % 100 for s in scene.stamps_ms if 1200 < s < 2000} == {30}
+
+
+def test_with_no_reference_nothing_is_released_and_with_none_alive_all_are_silent() -> None:
+    scene = Scene("lidar camera")
+    scene.play(periodic("camera", 0, 1000))
+    assert scene.finish() == []
+    scene.until(5000)
+    assert scene.collector.states()["camera"].liveness == "silent"
+    assert scene.collector.states()["lidar"].liveness == "never"
+
+
+def test_out_of_order_but_not_late_is_sorted_in() -> None:
+    scene = Scene("lidar camera", budget_ms=30)
+    scene.play([("camera", 990, 991), ("camera", 1005, 1006), ("camera", 1001, 1007), ("lidar", 1000, 1020)])
+    assert scene.finish() == [{"lidar": 1000, "camera": 1001}]
+    assert scene.drops.counts() == {}
+
+
+def test_a_duplicate_is_dropped_and_counted() -> None:
+    scene = Scene("lidar")
+    scene.play([("lidar", 1000, 1010), ("lidar", 1000, 1011), ("lidar", 1100, 1110), ("lidar", 1000, 1111)])
+    assert len(scene.finish()) == 2
+    assert scene.drops.counts() == {"lidar": {"duplicate": 1, "late": 1}}
+
+
+def test_late_is_dropped_and_counted() -> None:
+    scene = Scene("lidar camera")
+    scene.play(
+        periodic("lidar", 0, 2000) + [("camera", 0, 20), ("camera", 1000, 1500), ("camera", 1520, 1525)]
+    )
+    scene.finish()
+    assert scene.drops.counts() == {"camera": {"late": 1}}
+
+
+def test_a_sensor_that_always_comes_too_late_costs_nothing() -> None:
+    scene = Scene("lidar camera", budget_ms=90, future_ms=2000)
+    scene.play(periodic("lidar", 0, 4000) + periodic("camera", 0, 4000, latency=600))
+    scene.until(4000)
+    assert len(scene.frames) == 40
+    assert max(scene.delays_ms[15:]) < 0.01
+    assert scene.drops.counts()["camera"]["late"] > 25
+    assert scene.collector.states()["camera"].latency_p50_ms == 600
+
+
+@pytest.mark.parametrize("sensors", ["lidar camera", "lidar camera radar c2 c3 c4 c5"])
+def test_slow_cameras_do_not_turn_a_quick_lidar_into_one_from_the_future(sensors: str) -> None:
+    scene = Scene(sensors, budget_ms=300)
+    latency = {sensor: 20.0 if sensor in ("lidar", "radar") else 260.0 for sensor in sensors.split()}
+    scene.play([call for sensor in latency for call in periodic(sensor, 0, 4000, latency=latency[sensor])])
+    assert len(scene.finish()) == 40
+    assert all(set(frame) == set(sensors.split()) for frame in scene.taken()[4:])
+    assert all(drops == {"late": 1} for drops in scene.drops.counts().values())
+
+
+def test_a_lagging_preferred_reference_gets_its_place_back() -> None:
+    scene = Scene("lidar camera", reference=["lidar", "camera"])
+    lidar = [call for call in periodic("lidar", 0, 6000, latency=300) if not 2000 < call[1] < 3000]
+    scene.play(lidar + periodic("camera", 30, 6000))
+    scene.finish()
+    assert {s % 100 for s in scene.stamps_ms if 1000 < s < 2000 or 4000 < s} == {0}
+    assert {s % 100 for s in scene.stamps_ms if 2400 < s < 3000} == {30}
+
+
+def test_future_is_dropped_and_counted() -> None:
+    scene = Scene("lidar camera")
+    scene.play(periodic("lidar", 0, 2000) + periodic("camera", 0, 1900) + [("camera", 2200, 1950)])
+    scene.finish()
+    assert scene.drops.counts() == {"camera": {"future": 1}}
+    assert "stamp_offset_ms" in next(iter(scene.drops.texts().values()))
+
+
+@pytest.mark.parametrize("jump_s", [10, -10, 37, -0.6, 1e9])
+def test_one_jumping_sensor_resets_alone(jump_s: float) -> None:
+    scene = Scene()
+    camera = [
+        (s, t + (jump_s * 1000 if 2000 <= t < 4000 else 0), r) for s, t, r in periodic("camera", 0, 6000)
+    ]
+    scene.play(periodic("lidar", 0, 6000) + periodic("radar", 0, 6000) + camera)
+    taken = scene.finish()
+    assert scene.collector.resets == 0
+    assert len(taken) == 60
+    assert all({"lidar", "radar"} <= set(frame) for frame in taken)
+    assert taken[-1] == {"lidar": 5900, "camera": 5900, "radar": 5900}
+    assert sum("camera" in frame for frame in taken) >= 35
+
+
+@pytest.mark.parametrize("jump_s", [10, -10, 37])
+def test_a_jumping_reference_resets_alone_and_the_next_takes_over(jump_s: float) -> None:
+    scene = Scene(reference=["lidar", "camera"])
+    lidar = [(s, t + (jump_s * 1000 if 2000 <= t < 4000 else 0), r) for s, t, r in periodic("lidar", 0, 6000)]
+    scene.play(lidar + periodic("camera", 10, 6000) + periodic("radar", 20, 6000))
+    scene.finish()
+    assert scene.collector.resets == 0
+    steps = [b - a for a, b in zip(scene.stamps_ms, scene.stamps_ms[1:])]
+    assert 0 < min(steps) and max(steps) <= 310
+    assert {s % 100 for s in scene.stamps_ms if 2300 < s < 4000} == {10}
+    assert scene.stamps_ms[-1] % 100 == 0
+
+
+def test_a_first_sensor_far_ahead_does_not_hold_up_the_others() -> None:
+    scene = Scene(reference=["lidar", "camera"])
+    ahead = [(s, t + 37_000, r) for s, t, r in periodic("lidar", 0, 4000)]
+    scene.play(ahead + periodic("camera", 10, 4000) + periodic("radar", 20, 4000))
+    scene.finish()
+    assert len([s for s in scene.stamps_ms if s < 5000]) >= 35
+
+
+def test_a_clock_on_tai_is_named_with_the_offset_that_cures_it() -> None:
+    scene = Scene()
+    ahead = [(s, t + 37_000, r) for s, t, r in periodic("camera", 0, 3000)]
+    scene.play(periodic("lidar", 0, 3000) + ahead + periodic("radar", 0, 3000))
+    scene.finish()
+    states = scene.collector.states()
+    assert states["camera"].suggested_stamp_offset_ms == -37_000
+    assert states["lidar"].suggested_stamp_offset_ms is None
+    assert set(scene.drops.counts()) == {"camera"}
+
+
+def test_all_on_another_clock_is_no_offset() -> None:
+    scene = Scene("lidar camera")
+    old = [(s, t, r + 1e9) for s, t, r in periodic("lidar", 0, 3000) + periodic("camera", 0, 3000)]
+    scene.play(old)
+    assert len(scene.finish()) == 30
+    assert scene.drops.counts() == {}
+    assert all(state.suggested_stamp_offset_ms is None for state in scene.collector.states().values())
+
+
+def test_a_bag_that_loops_resets_everything_once_per_loop() -> None:
+    scene = Scene()
+    once = periodic("lidar", 0, 5000) + periodic("camera", 10, 5000) + periodic("radar", 20, 5000, 80)
+    for loop in range(3):
+        scene.play([(s, t, r + loop * 5000) for s, t, r in once])
+    scene.finish()
+    assert scene.collector.resets == 2
+    assert len(scene.frames) >= 3 * 50 - 2
+
+
+def test_a_single_sensor_that_loops_resets_everything() -> None:
+    scene = Scene("lidar")
+    for loop in range(2):
+        scene.play([(s, t, r + loop * 5000) for s, t, r in periodic("lidar", 0, 5000)])
+    assert len(scene.finish()) == 100
+    assert scene.collector.resets == 1
+
+
+def test_receipt_time_that_goes_back_resets_everything_and_loses_no_frame() -> None:
+    scene = Scene()
+    once = periodic("lidar", 0, 5000) + periodic("camera", 10, 5000) + periodic("radar", 20, 5000)
+    for _ in range(3):
+        for call in sorted(once, key=lambda call: call[2]):
+            scene.frames += scene.collector.add(call[0], call[1] * MS, round(call[2] * MS), None)
+    scene.finish()
+    assert scene.collector.resets == 2
+    assert len(scene.frames) == 150
+
+
+def test_advance_makes_an_instant_and_resets_like_a_measurement() -> None:
+    scene = Scene("lidar")
+    scene.add("lidar", 1000, 1010)
+    assert scene.collector.advance(1010 * MS) == []
+    assert len(scene.collector.advance(1020 * MS)) == 1
+    assert scene.collector.next_due_ns() == 1020 * MS + 1
+    scene.collector.advance(0)
+    assert scene.collector.resets == 1
+
+
+def test_a_forward_jump_of_all_is_followed_within_a_second() -> None:
+    scene = Scene()
+    once = periodic("lidar", 0, 3000) + periodic("camera", 10, 3000) + periodic("radar", 20, 3000)
+    later = [(s, t + 100_000, r + 3000) for s, t, r in once]
+    scene.play(once + later)
+    scene.finish()
+    assert len([stamp for stamp in scene.stamps_ms if stamp >= 100_000]) >= 20
+    assert scene.stamps_ms == sorted(scene.stamps_ms)
+
+
+@pytest.mark.parametrize("stamp_ns", [-5 * S, -(2**62), 2**62, 0])
+def test_a_first_stamp_out_of_this_world_is_survived(stamp_ns: int) -> None:
+    scene = Scene(reference=["lidar", "camera"])
+    start = 1_700_000_000_000
+    scene.frames += scene.collector.add("lidar", stamp_ns, start * MS, None)
+    scene.play(
+        [(s, t + start, r + start) for s, t, r in periodic("lidar", 5, 3000) + periodic("camera", 10, 3000)]
+    )
+    scene.finish()
+    assert len([s for s in scene.stamps_ms if start <= s < start + 3000]) >= 20
+
+
+def test_a_full_queue_drops_the_oldest_and_counts() -> None:
+    scene = Scene("lidar camera", queue=8)
+    scene.play(periodic("camera", 0, 2000, 50))
+    assert scene.drops.counts() == {"camera": {"queue_full": 32}}
+
+
+def test_a_host_that_stalls_gets_the_same_frames_later() -> None:
+    calls = periodic("lidar", 0, 5000) + periodic("camera", 33, 5000) + periodic("radar", 40, 5000, 70)
+    polled, stalled = Scene(), Scene()
+    polled.play(calls)
+    for sensor, time, receipt in sorted(calls, key=lambda call: call[2]):
+        stalled.frames += stalled.collector.add(sensor, time * MS, round(receipt * MS), None)
+    assert stalled.finish() == polled.finish()
+
+
+def test_sweeps_come_newest_first_and_only_recent_ones() -> None:
+    timings = {"lidar": SensorTiming(150 * MS, sweeps=3)}
+    collector = Collector(timings, AlignmentConfig(reference=["lidar"]), DropLog())
+    frames = []
+    for time in (0, 2000, 2100, 2200, 2300):
+        frames += collector.add("lidar", time * MS, (time + 10) * MS, None)
+    frames += collector.flush()
+    ages = [[(r.stamp_ns - item.time_ns) // MS for item in r.earlier.get("lidar", ())] for r in frames]
+    assert ages == [[], [], [100], [200 - 100, 200], [100, 200, 300]]
+
+
+ASTYX_GAPS_MS = [
+    99.4,
+    600,
+    100,
+    2500,
+    300,
+    20_000,
+    20_000,
+    99.4,
+    15_000,
+    650,
+    99.4,
+    99.4,
+    1200,
+    20_000,
+    100.1,
+    700,
+]
+
+
+@pytest.mark.parametrize("given_ms", [None, 100, 250, 600, 20_000])
+@pytest.mark.parametrize(
+    "reference", [["lidar"], ["camera"], ["radar", "lidar", "camera"], ["lidar", "camera"]]
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_irregular_frames_of_one_stamp_and_receipt_come_out_whole(
+    given_ms: float | None, reference: list[str], seed: int
+) -> None:
+    draw = random.Random(seed)
+    gaps = draw.choices(ASTYX_GAPS_MS, k=60)
+    sensors = ["camera", "lidar", "radar"]
+    scene = Scene(given_ms=given_ms, reference=reference)
+    stamp, stamps = 1e7, []
+    for gap in gaps:
+        stamp = round(stamp + gap, 1)
+        stamps.append(stamp)
+        draw.shuffle(sensors)
+        for sensor in sensors:
+            scene.add(sensor, stamp, stamp + 51)
+    assert scene.finish() == [pytest.approx(dict.fromkeys(("lidar", "camera", "radar"), s)) for s in stamps]
+    assert scene.drops.counts() == {}
+
+
+@pytest.mark.parametrize("reference", [["lidar"], ["lidar", "camera", "radar"]])
+def test_irregular_frames_that_trickle_in_come_out_whole_with_a_long_given_period(
+    reference: list[str],
+) -> None:
+    timing = SensorTiming(50 * MS, period_ns=250 * MS, latency_ns=50 * MS, jitter_ns=250 * MS)
+    alignment = AlignmentConfig(reference=reference, budget_ms=250, silent_periods=100)
+    drops = DropLog()
+    sensors = ["camera", "lidar", "radar"]
+    collector = Collector(dict.fromkeys(sensors, timing), alignment, drops)
+    draw = random.Random(5)
+    stamp, wanted = 0.0, []
+    frames = [release for name in sensors for release in collector.add(name, 0, 30 * MS, None)]
+    for gap in draw.choices(ASTYX_GAPS_MS, k=80):
+        stamp += gap
+        wanted.append(round(stamp * MS))
+        draw.shuffle(sensors)
+        for order, name in enumerate(sensors):
+            frames += collector.add(name, wanted[-1], round((stamp + 10 + 15 * order) * MS), None)
+    frames += collector.flush()
+    assert [release.stamp_ns for release in frames] == [0, *wanted]
+    assert all(len(release.chosen) == 3 for release in frames)
+
+
+def test_a_logged_list_of_calls_replays_to_the_same_frames() -> None:
+    draw = random.Random(11)
+    calls = periodic("lidar", 0, 8000) + periodic("camera", 33, 8000, 66) + periodic("radar", 5, 8000, 77)
+    jittered = [(s, t, r + draw.uniform(0, 40)) for s, t, r in calls]
+    log: list[tuple[str, int, int]] = []
+    live = Scene(reference=["lidar", "camera"])
+    for sensor, time, receipt in sorted(jittered, key=lambda call: call[2]):
+        if not 3000 < time < 4000 or sensor != "lidar":
+            live.add(sensor, time, receipt)
+            log.append((sensor, round(time * MS), round(receipt * MS)))
+    live.finish()
+    replayed = Scene(reference=["lidar", "camera"])
+    for sensor, time_ns, receipt_ns in log:
+        replayed.frames += replayed.collector.add(sensor, time_ns, receipt_ns, (sensor, time_ns / MS))
+    replayed.finish()
+    assert [(r.stamp_ns, r.reason) for r in replayed.frames] == [(r.stamp_ns, r.reason) for r in live.frames]
+    assert replayed.taken() == live.taken()
+    assert replayed.drops.counts() == live.drops.counts()
