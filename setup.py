@@ -18,7 +18,11 @@ def data_files() -> list[tuple[str, list[str]]]:
     for top in ("launch", "config"):
         for folder in sorted({path.parent for path in Path(ROOT, top).rglob("*") if path.is_file()}):
             files = sorted(folder.glob("*"))
-            names = [path.relative_to(ROOT).as_posix() for path in files if path.is_file() and path.suffix != ".pyc"]
+            names = [
+                path.relative_to(ROOT).as_posix()
+                for path in files
+                if path.is_file() and path.suffix != ".pyc"
+            ]
             if names and folder.name != "__pycache__":
                 found.append((f"{share}/{folder.relative_to(ROOT).as_posix()}", names))
     return found

@@ -1,7 +1,7 @@
 """Builds the message packages that have no wheel into one wheel, once, and keeps it in a cache.
 
-Runs with the standard library alone under the interpreter that the wheel is for. The packages are built from the
-`.msg` texts in `mm_fusion/messages/definitions` in an environment of their own that is thrown away afterwards.
+Runs with the standard library alone under the interpreter that the wheel is for. The packages are built from
+the `.msg` texts in `mm_fusion/messages/definitions`, in an environment that is thrown away afterwards.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITIONS = ROOT / "mm_fusion" / "messages" / "definitions"
@@ -53,7 +54,7 @@ PACKAGE_XML = """<?xml version="1.0"?>
 </package>
 """
 
-# The wheels' exported Python targets carry include paths of the machine that built them, at which CMake stops.
+# The wheels' exported Python targets carry include paths of the machine that built them: CMake would stop there.
 CMAKE_LISTS = """cmake_minimum_required(VERSION 3.20)
 project({name})
 find_package(ament_cmake REQUIRED)
@@ -101,7 +102,7 @@ def cached_wheel(line: str, ros: list[str], constraints: Path) -> Path:
         log = folder.parent / f"{folder.name}.log"
         wheel = build(scratch, line, ros, constraints, log)
         folder.mkdir(exist_ok=True)
-        return Path(os.replace(wheel, folder / wheel.name) or folder / wheel.name)
+        return wheel.replace(folder / wheel.name)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -143,7 +144,9 @@ def check_tools() -> None:
         raise BuildError("building the ROS interfaces needs CMake: sudo apt-get install -y cmake")
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise BuildError(f"building the ROS interfaces needs Python.h: sudo apt-get install -y python{version}-dev")
+        raise BuildError(
+            f"building the ROS interfaces needs Python.h: sudo apt-get install -y python{version}-dev"
+        )
 
 
 def build(scratch: Path, line: str, ros: list[str], constraints: Path, log: Path) -> Path:
@@ -167,7 +170,9 @@ def clean_variables() -> dict[str, str]:
     return variables
 
 
-def make_environment(folder: Path, line: str, ros: list[str], constraints: Path, log: object) -> dict[str, str]:
+def make_environment(
+    folder: Path, line: str, ros: list[str], constraints: Path, log: TextIO
+) -> dict[str, str]:
     """Variables under which CMake finds a fresh environment with the generators of the ROS line."""
     variables = clean_variables()
     run([sys.executable, "-m", "venv", str(folder)], variables, log)
@@ -175,12 +180,16 @@ def make_environment(folder: Path, line: str, ros: list[str], constraints: Path,
     generators = [f"ros-{line}-{name}" for name in BUILD_REQUIREMENTS]
     messages = [f"ros-{name}" for name in MESSAGE_REQUIREMENTS]
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "-c", str(constraints)]
-    run([*pip, *ros, *messages, *generators, "catkin-pkg", "ninja", "wheel", "setuptools<80", "numpy"], variables, log)
+    run(
+        [*pip, *ros, *messages, *generators, "catkin-pkg", "ninja", "wheel", "setuptools<80", "numpy"],
+        variables,
+        log,
+    )
     variables["AMENT_PREFIX_PATH"] = variables["CMAKE_PREFIX_PATH"] = str(folder)
     return variables
 
 
-def build_package(name: str, scratch: Path, variables: dict[str, str], log: object) -> None:
+def build_package(name: str, scratch: Path, variables: dict[str, str], log: TextIO) -> None:
     """Generates, compiles and installs one interface package below `scratch/install`."""
     source = scratch / "source" / name
     shutil.copytree(DEFINITIONS / name / "msg", source / "msg")
@@ -188,7 +197,9 @@ def build_package(name: str, scratch: Path, variables: dict[str, str], log: obje
     tags = "\n".join(f"  <depend>{package}</depend>" for package in depends)
     finds = "\n".join(f"find_package({package} REQUIRED)" for package in depends)
     (source / "package.xml").write_text(PACKAGE_XML.format(name=name, version=VERSIONS[name], depends=tags))
-    (source / "CMakeLists.txt").write_text(CMAKE_LISTS.format(name=name, finds=finds, depends=" ".join(depends)))
+    (source / "CMakeLists.txt").write_text(
+        CMAKE_LISTS.format(name=name, finds=finds, depends=" ".join(depends))
+    )
     folder = str(scratch / "build" / name)
     python = scratch / "environment" / "bin" / "python"
     options = [f"-DPython3_EXECUTABLE={python}", f"-DCMAKE_INSTALL_PREFIX={scratch / 'install'}"]
@@ -200,12 +211,17 @@ def build_package(name: str, scratch: Path, variables: dict[str, str], log: obje
 
 def packages_named_in(folder: Path, name: str) -> list[str]:
     """Other packages whose types the message definitions in a folder use."""
-    lines = [line.split() for path in folder.glob("*.msg") for line in path.read_text().splitlines() if line.strip()]
+    lines = [
+        line.split()
+        for path in folder.glob("*.msg")
+        for line in path.read_text().splitlines()
+        if line.strip()
+    ]
     return sorted({words[0].split("/")[0] for words in lines if "/" in words[0]} - {name})
 
 
 def pack(
-    scratch: Path, names: list[str], line: str, ros: list[str], variables: dict[str, str], log: object
+    scratch: Path, names: list[str], line: str, ros: list[str], variables: dict[str, str], log: TextIO
 ) -> Path:
     """Wheel with Python packages at its root, libraries and ament index as data files."""
     version = f"1.0+{line}.{digest(ros)}"
@@ -219,7 +235,11 @@ def pack(
         shutil.copy2(library, data / "lib")
     shutil.copytree(installed / "share", data / "share")
     write_metadata(tree / f"{WHEEL_NAME}-{version}.dist-info", version)
-    run([str(scratch / "environment" / "bin" / "wheel"), "pack", str(tree), "-d", str(scratch)], variables, log)
+    run(
+        [str(scratch / "environment" / "bin" / "wheel"), "pack", str(tree), "-d", str(scratch)],
+        variables,
+        log,
+    )
     return next(scratch.glob("*.whl"))
 
 
@@ -236,12 +256,13 @@ def write_metadata(folder: Path, version: str) -> None:
     )
 
 
-def run(command: list[str], variables: dict[str, str], log: object) -> None:
+def run(command: list[str], variables: dict[str, str], log: TextIO) -> None:
     """Runs a command into the log; a failure names the command and the log."""
-    result = subprocess.run(command, env=variables, stdout=log, stderr=subprocess.STDOUT, check=False)  # type: ignore[call-overload]
+    result = subprocess.run(command, env=variables, stdout=log, stderr=subprocess.STDOUT, check=False)
     if result.returncode:
-        where = getattr(log, "name", "the output")
-        raise BuildError(f"the ROS interfaces could not be built, `{' '.join(command[:4])} ...` failed: see {where}")
+        raise BuildError(
+            f"the ROS interfaces could not be built, `{' '.join(command[:4])} ...` failed: see {log.name}"
+        )
 
 
 if __name__ == "__main__":
