@@ -103,7 +103,7 @@ def sampled_states(rows: Float64, raw: Float64, size: int, tries: int, near: flo
 @njit(cache=True, error_model="numpy")
 def refine(
     rows: Float64, raw: Float64, interval: Float64, start: Float64, prior: Float64, scale: float, rounds: int
-) -> tuple[Float64, Float64, float]:
+) -> tuple[Float64, np.ndarray, float]:
     """State, its covariance (4, 4) and the residual scale by reweighted least squares with Tukey's weight.
 
     prior: (4,) standard deviations about zero: what no return can tell keeps them. `scale` only shrinks.
@@ -136,8 +136,7 @@ def refine(
         state = state - change
         if np.abs(change).max() < 1e-5:
             break
-    covariance: Float64 = np.linalg.inv(normal)
-    return state, covariance, scale
+    return state, np.linalg.inv(normal), scale
 
 
 @njit(cache=True, error_model="numpy")
