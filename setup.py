@@ -12,7 +12,7 @@ VERSION = "0.1.0"
 
 
 def data_files() -> list[tuple[str, list[str]]]:
-    """Files for `share/`, as (folder, files): ament index, manifest, and launch and config with their subfolders."""
+    """Files for `share/`, as (folder, files): ament index, manifest, launch and config with its folders."""
     share = f"share/{NAME}"
     found = [("share/ament_index/resource_index/packages", [f"resource/{NAME}"]), (share, ["package.xml"])]
     for top in ("launch", "config"):

@@ -54,7 +54,8 @@ PACKAGE_XML = """<?xml version="1.0"?>
 </package>
 """
 
-# The wheels' exported Python targets carry include paths of the machine that built them: CMake would stop there.
+# The wheels' exported Python targets carry include paths of the machine that built them, at which CMake
+# would stop.
 CMAKE_LISTS = """cmake_minimum_required(VERSION 3.20)
 project({name})
 find_package(ament_cmake REQUIRED)
@@ -161,7 +162,7 @@ def build(scratch: Path, line: str, ros: list[str], constraints: Path, log: Path
 
 
 def clean_variables() -> dict[str, str]:
-    """Variables of this process without those of a ROS wheel environment, whose start-up hook children inherit."""
+    """Variables of this process without those of another environment (its start-up hook is inherited)."""
     variables = dict(os.environ, PYTHONNOUSERSITE="1", PYTHONDONTWRITEBYTECODE="1")
     if variables.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None):
         variables.pop("LD_LIBRARY_PATH", None)
@@ -249,7 +250,7 @@ def write_metadata(folder: Path, version: str) -> None:
     tag = f"{python_tag()}-{python_tag()}-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
     summary = "ROS 2 message packages without a wheel, for mm_fusion"
     (folder / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {WHEEL_NAME.replace('_', '-')}\nVersion: {version}\nSummary: {summary}\n"
+        f"Metadata-Version: 2.1\nName: {WHEEL_NAME}\nVersion: {version}\nSummary: {summary}\n"
     )
     (folder / "WHEEL").write_text(
         f"Wheel-Version: 1.0\nGenerator: mm_fusion\nRoot-Is-Purelib: false\nTag: {tag}\n"

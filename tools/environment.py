@@ -1,8 +1,9 @@
-"""Makes `.venv` for `make demo` (profile `run`) or `make test` (profile `test`); a second call only compares a stamp.
+"""Makes `.venv` for `make demo` (profile `run`) or `make test` (profile `test`).
 
-Started by the interpreter that `tools/find_python.sh` chose, with the standard library alone. Without ROS the ROS
-wheels and the built interface packages are installed; with a ROS 2 installation sourced, the environment sees its
-packages, takes nothing from PyPI that it brings, and holds NumPy to its major version.
+A second call only compares a stamp. Started by the interpreter that `tools/find_python.sh` chose, with the
+standard library alone. Without ROS the ROS wheels and the built interface packages are installed; with a ROS 2
+installation sourced, the environment sees its packages, takes nothing from elsewhere that it brings, and holds
+NumPy to its major version.
 """
 
 from __future__ import annotations
@@ -146,8 +147,8 @@ def normal(name: str) -> str:
 def system_constraints(text: str, installed: Mapping[str, str]) -> str:
     """Constraints that leave alone what the distribution brings and hold NumPy to its major version.
 
-    `ros-` pins go (they are for the wheels), so do pins of what is installed; with a NumPy older than the pinned
-    one the packages compiled against it are free, so that pip finds versions that go together.
+    Pins of ROS wheels go, so do pins of what is installed; where the distribution has a NumPy, the packages
+    compiled against one are free, so that pip finds versions that go together.
     """
     numpy = installed.get("numpy")
     lines = []
