@@ -1,4 +1,6 @@
-"""Reading recordings without ROS: rosbag2 folders and single .mcap or .db3 files, broken ones as far as they go."""
+"""Reading recordings without ROS: rosbag2 folders and single .mcap or .db3 files, broken ones as far as
+they go.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,15 @@ from rosbags.typesys import Stores, TypesysError, get_typestore
 from rosbags.typesys.store import Typestore
 from ruamel.yaml import YAML, YAMLError
 
-from mm_fusion.bags.sources import READ_ERRORS, Channel, LibrarySource, OfferedQos, RawMessage, Source, open_source
+from mm_fusion.bags.sources import (
+    READ_ERRORS,
+    Channel,
+    LibrarySource,
+    OfferedQos,
+    RawMessage,
+    Source,
+    open_source,
+)
 from mm_fusion.bags.types import message_definition, types_of_definition, typestore
 from mm_fusion.errors import BagError
 
@@ -25,7 +35,9 @@ DESERIALISATION_ERRORS = (SerdeError, TypesysError, struct.error, *READ_ERRORS, 
 
 
 class BagMessage(NamedTuple):
-    """One message as an object with the fields of its type; arrays are read-only views of the recorded bytes."""
+    """One message as an object with the fields of its type; arrays are read-only views of the recorded
+    bytes.
+    """
 
     topic: str
     type: str
@@ -46,8 +58,8 @@ class TopicInfo:
 class BagReader:
     """An open recording, a context manager.
 
-    topics: by name. start_ns, end_ns: first and last receipt (both 0 where there is none). problems: what could not
-    be read, one sentence each; complete once the messages have been read.
+    topics: by name. start_ns, end_ns: first and last receipt (both 0 where there is none). problems: what
+    could not be read, one sentence each; complete once the messages have been read.
     """
 
     def __init__(self, path: Path, sources: list[Source], problems: list[str]) -> None:
@@ -66,7 +78,9 @@ class BagReader:
         for channel in (channel for source in self._sources for channel in source.channels):
             known = topics.get(channel.topic)
             if known and known.type != channel.kind:
-                self.problems.append(f"{channel.topic}: carries {known.type} and {channel.kind}; only the first is used")
+                self.problems.append(
+                    f"{channel.topic}: carries {known.type} and {channel.kind}; only the first is used"
+                )
                 continue
             count = channel.count + (known.count if known else 0)
             topics[channel.topic] = TopicInfo(channel.topic, channel.kind, count, channel.qos)
@@ -79,7 +93,9 @@ class BagReader:
         try:
             self._stores[channel.kind] = _store_for(channel)
         except (TypesysError, *READ_ERRORS) as error:
-            self.problems.append(f"{channel.topic}: messages of {channel.kind or 'no type'} cannot be read: {error}")
+            self.problems.append(
+                f"{channel.topic}: messages of {channel.kind or 'no type'} cannot be read: {error}"
+            )
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
         """Every message of `topics` (None: of all) in order of receipt, then topic, then stamp."""
@@ -156,7 +172,9 @@ def open_bag(path: str | Path) -> BagReader:
 
 def _sources_of_file(path: Path, problems: list[str]) -> list[Source]:
     if path.suffix == ".bag":
-        raise BagError(f"{path}: is a ROS 1 recording; turn it into ROS 2 with rosbags-convert --src {path.name} first")
+        raise BagError(
+            f"{path}: is a ROS 1 recording; turn it into ROS 2 with rosbags-convert --src {path.name} first"
+        )
     if path.suffix not in STORAGE_SUFFIXES:
         raise BagError(f"{path}: is no recording; expected a rosbag2 folder or a .mcap or .db3 file")
     source = open_source(path, problems)
@@ -165,7 +183,9 @@ def _sources_of_file(path: Path, problems: list[str]) -> list[Source]:
 
 def _sources_of_folder(path: Path, problems: list[str]) -> list[Source]:
     files = _files_in_order(path, problems)
-    if any(file.suffix == ".zstd" for file in files) or (len(files) == 1 and (path / "metadata.yaml").exists()):
+    if any(file.suffix == ".zstd" for file in files) or (
+        len(files) == 1 and (path / "metadata.yaml").exists()
+    ):
         # Compressed bags and the ordinary single-file bag: the library knows their metadata best.
         try:
             return [LibrarySource(path)]
@@ -179,7 +199,9 @@ def _sources_of_folder(path: Path, problems: list[str]) -> list[Source]:
 
 
 def _files_in_order(path: Path, problems: list[str]) -> list[Path]:
-    found = sorted(file for file in path.iterdir() if file.suffix in (*STORAGE_SUFFIXES, ".zstd") and file.is_file())
+    found = sorted(
+        file for file in path.iterdir() if file.suffix in (*STORAGE_SUFFIXES, ".zstd") and file.is_file()
+    )
     metadata = path / "metadata.yaml"
     if not metadata.exists():
         if found:
@@ -189,9 +211,13 @@ def _files_in_order(path: Path, problems: list[str]) -> list[Path]:
         tree = YAML(typ="safe").load(metadata.read_text(encoding="utf-8"))
         names = [Path(name).name for name in tree["rosbag2_bagfile_information"]["relative_file_paths"]]
     except (YAMLError, UnicodeDecodeError, OSError, KeyError, TypeError) as error:
-        problems.append(f"metadata.yaml cannot be read ({type(error).__name__}); the storage files are read without it")
+        problems.append(
+            f"metadata.yaml cannot be read ({type(error).__name__}); the storage files are read without it"
+        )
         return found
-    problems.extend(f"{name}: named in metadata.yaml, and missing" for name in names if not (path / name).is_file())
+    problems.extend(
+        f"{name}: named in metadata.yaml, and missing" for name in names if not (path / name).is_file()
+    )
     return [path / name for name in names if (path / name).is_file()]
 
 

@@ -18,8 +18,10 @@ from rosbags.interfaces import MessageDefinitionFormat, Qos, QosDurability, QosR
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.rosbag2.metadata import parse_qos
 
-READ_ERRORS = (ReaderError, McapError, apsw.Error, sqlite3.Error, OSError, EOFError, ValueError, KeyError, TypeError,
-               AssertionError, MemoryError, OverflowError)  # fmt: skip
+READ_ERRORS = (
+    *(ReaderError, McapError, apsw.Error, sqlite3.Error, OSError, EOFError),
+    *(ValueError, KeyError, TypeError, AssertionError, MemoryError, OverflowError),
+)
 """What the libraries raise on bytes that are not what they should be."""
 
 
@@ -43,7 +45,7 @@ class OfferedQos:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One topic of a storage file. definition: embedded text, empty where there is none; idl: it is OMG IDL."""
+    """One topic of a storage file. definition: embedded text, empty where there is none; idl: in OMG IDL."""
 
     topic: str
     kind: str
@@ -71,7 +73,7 @@ class Source(Protocol):
 
 
 class LibrarySource:
-    """A whole storage file or bag folder, read by rosbags; raises one of `READ_ERRORS` where it is not whole."""
+    """A whole storage file or bag folder, read by rosbags; raises one of `READ_ERRORS` where it is broken."""
 
     def __init__(self, path: Path) -> None:
         self._reader = Reader(path)
@@ -124,7 +126,7 @@ class RecoveredMcap:
                         self._channels[record.id] = record
                     elif isinstance(record, McapMessage):
                         yield record
-            except Exception as error:  # noqa: BLE001 - decompressors of several libraries raise their own
+            except Exception as error:
                 self.broken = f"readable up to byte {file.tell()} ({_reason(error)}); the rest is not used"
 
     def _describe(self, key: int, count: int) -> Channel:
@@ -168,11 +170,13 @@ class RecoveredSqlite:
             counts[key] = counts.get(key, 0) + 1
             self.start_ns, self.end_ns = min(self.start_ns, receipt_ns), max(self.end_ns, receipt_ns)
         self.channels = [
-            Channel(name, kind, texts.get(kind, ""), False, counts.get(key, 0), ()) for key, name, kind in topics
+            Channel(name, kind, texts.get(kind, ""), False, counts.get(key, 0), ())
+            for key, name, kind in topics
         ]
 
     def _texts(self) -> list[tuple[str, str]]:
-        query = "SELECT topic_type, encoded_message_definition FROM message_definitions WHERE encoding = 'ros2msg'"
+        columns = "topic_type, encoded_message_definition"
+        query = f"SELECT {columns} FROM message_definitions WHERE encoding = 'ros2msg'"
         try:
             return list(self._base.execute(query).fetchall())
         except sqlite3.Error:  # older bags embed no definitions
@@ -199,7 +203,9 @@ class RecoveredSqlite:
 
 
 def open_source(path: Path, problems: list[str]) -> Source | None:
-    """The storage file at `path`, recovered where it is broken; None, with the reason in `problems`, if useless."""
+    """The storage file at `path`, recovered where it is broken; None, with the reason in `problems`, if
+    useless.
+    """
     try:
         return LibrarySource(path)
     except READ_ERRORS as error:

@@ -1,4 +1,6 @@
-"""Ground truth in a recording: `/ground_truth` for people and tools, `/ground_truth_cloud` with every column."""
+"""Ground truth in a recording: `/ground_truth` for people and tools, `/ground_truth_cloud` with every
+column.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,22 @@ from mm_fusion.bags.read import BagReader, open_bag
 from mm_fusion.bags.types import message_type
 from mm_fusion.detections import Detections
 from mm_fusion.errors import BagError
-from mm_fusion.messages.encode import encode_detections, encode_detections_cloud
-from mm_fusion.messages.encode import decode_detections_cloud
+from mm_fusion.messages.encode import decode_detections_cloud, encode_detections, encode_detections_cloud
 
 TRUTH_TOPIC = "/ground_truth"
 TRUTH_CLOUD_TOPIC = "/ground_truth_cloud"
 EXTRA_FIELDS = ("occlusion", "truncation", "visibility", "num_lidar_points", "num_radar_points")
-"""occlusion as in KITTI (0 fully visible, 1 partly, 2 largely, 3 unknown or hidden); truncation 0..1, the share of
-the box's image outside the image; visibility as in nuScenes (4: 80-100 %, 3: 60-80, 2: 40-60, 1: 0-40, 0 unknown)."""
+"""occlusion as in KITTI (0 fully visible, 1 partly, 2 largely, 3 unknown or hidden); truncation 0..1, the
+share of the box's image outside the image; visibility as in nuScenes (4: 80-100 %, 3: 60-80, 2: 40-60, 1:
+0-40, 0 unknown).
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TruthFrame:
-    """What was there at `stamp_ns`, in `frame_id`. extra: (N,) float32 by name, `EXTRA_FIELDS` and maybe more."""
+    """What was there at `stamp_ns`, in `frame_id`. extra: (N,) float32 by name, `EXTRA_FIELDS` and maybe
+    more.
+    """
 
     stamp_ns: int
     frame_id: str

@@ -16,7 +16,9 @@ IDL_SEPARATOR = "=" * 80 + "\n"
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """The type store of Jazzy with vision_msgs, radar_msgs and autoware_perception_msgs registered, made once."""
+    """The type store of Jazzy with vision_msgs, radar_msgs and autoware_perception_msgs registered, made
+    once.
+    """
     store = get_typestore(Stores.ROS2_JAZZY)
     definitions = {}
     for path in sorted(DEFINITIONS.glob("*/msg/*.msg")):
@@ -35,7 +37,9 @@ def message_type(name: str) -> type:
     try:
         return typestore().types[name]
     except KeyError:
-        raise BagError(f"{name}: unknown message type; expected one of ROS 2 Jazzy or messages/definitions") from None
+        raise BagError(
+            f"{name}: unknown message type; expected one of ROS 2 Jazzy or messages/definitions"
+        ) from None
 
 
 def message_definition(name: str) -> str:
@@ -45,7 +49,9 @@ def message_definition(name: str) -> str:
 
 
 def types_of_definition(name: str, text: str, idl: bool) -> dict:
-    """The parsed types of a definition embedded in a recording; raises `TypesysError` where it cannot be parsed."""
+    """The parsed types of a definition embedded in a recording; raises `TypesysError` where it cannot be
+    parsed.
+    """
     if not idl:
         return dict(get_types_from_msg(text, name))
     if not text.startswith(IDL_SEPARATOR):

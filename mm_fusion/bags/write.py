@@ -106,14 +106,21 @@ class BagWriter:
         if self.path.exists() and not overwrite:
             raise BagError(f"{self.path}: exists already; name another --out, or delete it first")
 
-    def __enter__(self) -> BagWriter: try: self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    self._folder = Path( tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.absolute().parent) )
-    except OSError as error: raise BagError(f"{self.path}: cannot be written: {error}") from error # The
-    library names the storage file after its folder, so the unfinished bag has its final name one level
-    down. self._partial = self._folder / self.path.name self._writer = _DistroWriter(self._partial,
-    version=METADATA_VERSION, storage_plugin=self._storage) if self._compressed:
-    self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD) self._writer.open() return
-    self
+    def __enter__(self) -> BagWriter:
+        try:
+            self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(
+                tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.absolute().parent)
+            )
+        except OSError as error:
+            raise BagError(f"{self.path}: cannot be written: {error}") from error
+        # The library names the storage file after its folder: the unfinished bag has its final name, deeper.
+        self._partial = self._folder / self.path.name
+        self._writer = _DistroWriter(self._partial, version=METADATA_VERSION, storage_plugin=self._storage)
+        if self._compressed:
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+        return self
 
     def write(self, topic: str, message: Any, receipt_ns: int) -> None:
         """Append a message of `message_type`'s classes, received at `receipt_ns`."""

@@ -16,8 +16,12 @@ KINDS = ("astyx", "sensors_calibration", "nuscenes_keyframe")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is converted, from where, to where."""
     parser.add_argument("kind", choices=KINDS, help="the data set")
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="its folder (of Astyx: a split, or the download)")
-    parser.add_argument("--out", type=Path, required=True, metavar="BAG", help="folder of the recording to write")
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help="its folder (of Astyx: a split, or the download)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="BAG", help="folder of the recording to write"
+    )
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="default: mcap")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing recording")
 

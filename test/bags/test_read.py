@@ -53,7 +53,9 @@ def test_chosen_topics_only_and_raw_bytes(three_messages: Path, make: SimpleName
     ]
 
 
-def test_equal_receipts_are_ordered_by_topic_then_stamp(tmp_path: Path, storage: str, make: SimpleNamespace) -> None:
+def test_equal_receipts_are_ordered_by_topic_then_stamp(
+    tmp_path: Path, storage: str, make: SimpleNamespace
+) -> None:
     with BagWriter(tmp_path / "bag", storage) as writer:  # type: ignore[arg-type]
         for topic, stamp_ns in (("/b", 9), ("/b", 2), ("/a", 7), ("/a", 3), ("/a", 5 * 10**9)):
             writer.write(topic, make.image(stamp_ns), 100)
@@ -61,8 +63,14 @@ def test_equal_receipts_are_ordered_by_topic_then_stamp(tmp_path: Path, storage:
     with open_bag(tmp_path / "bag") as reader:
         found = [(m.receipt_ns, m.topic, m.message.header.stamp.sec, m.message.header.stamp.nanosec)
                  for m in reader.messages()]  # fmt: skip
-    assert found == [(99, "/a", 0, 1), (100, "/a", 0, 3), (100, "/a", 0, 7), (100, "/a", 5, 0), (100, "/b", 0, 2),
-                     (100, "/b", 0, 9)]  # fmt: skip
+    assert found == [
+        (99, "/a", 0, 1),
+        (100, "/a", 0, 3),
+        (100, "/a", 0, 7),
+        (100, "/a", 5, 0),
+        (100, "/b", 0, 2),
+        (100, "/b", 0, 9),
+    ]
 
 
 @settings(max_examples=25, deadline=None)
@@ -127,7 +135,9 @@ def _long_bag(path: Path, make: SimpleNamespace, storage: str = "mcap") -> Path:
 
 
 @pytest.mark.parametrize("whole_folder", [False, True])
-def test_truncated_mcap_gives_its_whole_chunks(tmp_path: Path, make: SimpleNamespace, whole_folder: bool) -> None:
+def test_truncated_mcap_gives_its_whole_chunks(
+    tmp_path: Path, make: SimpleNamespace, whole_folder: bool
+) -> None:
     file = _long_bag(tmp_path / "bag", make)
     content = file.read_bytes()
     file.write_bytes(content[: len(content) * 2 // 3])
@@ -141,13 +151,17 @@ def test_truncated_mcap_gives_its_whole_chunks(tmp_path: Path, make: SimpleNames
 
 @settings(max_examples=30, deadline=None)
 @given(share=st.floats(0.0, 0.999), flip=st.booleans())
-def test_any_damage_gives_a_prefix_or_one_clear_error(damaged_source: bytes, share: float, flip: bool) -> None:
+def test_any_damage_gives_a_prefix_or_one_clear_error(
+    damaged_source: bytes, share: float, flip: bool
+) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bag.mcap"
         at = int(len(damaged_source) * share)
-        cut = damaged_source[:at] + (bytes([damaged_source[at] ^ 0x55]) + damaged_source[at + 1 :] if flip else b"")
+        cut = damaged_source[:at] + (
+            bytes([damaged_source[at] ^ 0x55]) + damaged_source[at + 1 :] if flip else b""
+        )
         file.write_bytes(cut)
         try:
             with open_bag(file) as reader:
@@ -252,7 +266,9 @@ def test_one_topic_with_two_types_keeps_the_first(tmp_path: Path, make: SimpleNa
         assert any("only the first is used" in problem for problem in reader.problems)
 
 
-def test_database_of_an_older_distribution_needs_no_definitions(tmp_path: Path, make: SimpleNamespace) -> None:
+def test_database_of_an_older_distribution_needs_no_definitions(
+    tmp_path: Path, make: SimpleNamespace
+) -> None:
     _long_bag(tmp_path / "bag", make, "sqlite3")
     base = sqlite3.connect(tmp_path / "bag" / "bag.db3")
     base.execute("DELETE FROM message_definitions")

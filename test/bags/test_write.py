@@ -27,7 +27,9 @@ def test_an_empty_bag_is_a_bag(tmp_path: Path, storage: str) -> None:
 
 
 def test_metadata_is_what_ros2_bag_expects(three_messages: Path, storage: str) -> None:
-    tree = YAML(typ="safe").load((three_messages / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    tree = YAML(typ="safe").load((three_messages / "metadata.yaml").read_text())[
+        "rosbag2_bagfile_information"
+    ]
     assert tree["version"] == 8
     assert tree["ros_distro"] == "jazzy"
     assert tree["storage_identifier"] == storage

@@ -1,10 +1,11 @@
 """The Astyx HiRes 2019 data set as a recording on a level `base_link` that stands on the ground.
 
-The data set has neither receipt times nor a common clock: all of a frame is taken as one instant, the middle of its
-LiDAR scan, and received half a scan later. Within a run frames are apart as on the LiDAR's clock; runs follow each
-other 20 s apart. Doppler is written as recorded, approaching positive (`doppler_sign: -1` in the vehicle file says
-so). Truth: Person becomes pedestrian, Cyclist bicycle, Motorcyclist motorcycle, Towed Object trailer, other classes
-keep their name, and what is none of the ten is `unknown`; it has no velocity, ids or label certainty.
+The data set has neither receipt times nor a common clock: all of a frame is taken as one instant, the
+middle of its LiDAR scan, and received half a scan later. Within a run frames are apart as on the LiDAR's
+clock; runs follow each other 20 s apart. Doppler is written as recorded, approaching positive
+(`doppler_sign: -1` in the vehicle file says so). Truth: Person becomes pedestrian, Cyclist bicycle,
+Motorcyclist motorcycle, Towed Object trailer, other classes keep their name, and what is none of the ten is
+`unknown`; it has no velocity, ids or label certainty.
 """
 
 from __future__ import annotations
@@ -72,35 +73,40 @@ IMAGE_TOPIC, INFO_TOPIC = "/camera/image/compressed", "/camera/camera_info"
 LIDAR_TOPIC, RADAR_TOPIC, RADAR_SCAN_TOPIC = "/lidar/points", "/radar/points", "/radar/scan"
 
 GROUND_PLANES = {
-    "5285b653a38b": (0.0493, -0.0784, -1.574),
-    "120cc38bea36": (0.0386, -0.0526, -1.492),
+    "5285b653a38b": (0.0495, -0.0809, -1.579),
+    "120cc38bea36": (0.0387, -0.0518, -1.487),
 }
 """Ground z = slope_x x + slope_y y + height in the radar's frame, by `calibration_key`.
 
-Each run of `train` gives the median over its frames of a plane fitted to the LiDAR returns 3-40 m away, and the
-constants are the medians over runs (25 and 26 of them). Car bottoms of the labels follow (0.0495, -0.0767, -1.587)
-and (0.0422, -0.0499, -1.533). `runs_ground` computes them again:
-`for key, plane in runs_ground(list_frames(train)).items()`.
+Each run of `train` gives the median over its frames of a plane fitted to the LiDAR returns 3-40 m away, and
+the constants are the medians over runs (25 and 26 of them): `runs_ground(list_frames(train_folder))` gives
+them again. Bottoms of the labelled cars follow (0.0495, -0.0767, -1.587) and (0.0422, -0.0499, -1.533);
+`val` gives (0.0507, -0.0831, -1.579) and (0.0357, -0.0421, -1.487).
 """
 
 
 def convert(
-    source: Path, out: Path, storage: Storage = "mcap", progress: Progress | None = None, overwrite: bool = False
+    source: Path,
+    out: Path,
+    storage: Storage = "mcap",
+    progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> ConvertReport:
     """A recording at `out` of the frames in `source` (a split folder or the original download).
 
-    progress is called with (frames done, frames in all). Raises `BagError` where a file is missing or unreadable;
-    nothing is left at `out` then.
+    progress is called with (frames done, frames in all). Raises `BagError` where a file is missing or
+    unreadable; nothing is left at `out` then.
     """
     frames = list_frames(Path(source))
     if not frames:
         raise BagError(f"{source}: holds no frame")
     progress = progress or no_progress
     levels = Levels(frames)
-    run, stamp_ns, shown = 0, START_NS, None
+    runs, stamp_ns, shown = 0, START_NS, None
     with BagWriter(out, storage, overwrite=overwrite) as writer:
         recorder = Recorder(writer)
         for number, (run, frame, gap_s) in enumerate(assign_runs(frames)):
+            runs = run + 1
             stamp_ns += (0 if number == 0 else RUN_GAP_NS) if gap_s == 0 else round(gap_s * 1e9)
             if not frame.calibration.same_as(shown):
                 base_from_ref, model = levels.base_from_ref(frame.calibration), _camera_model(frame)
@@ -109,25 +115,30 @@ def convert(
             _write_frame(recorder, frame, base_from_ref, model, stamp_ns)
             progress(number + 1, len(frames))
     return ConvertReport(
-        Path(out), len(frames), run + 1, recorder.messages, recorder.objects, (*levels.notes, *_notes())
+        Path(out), len(frames), runs, recorder.messages, recorder.objects, (*levels.notes, *_notes())
     )
 
 
 def calibration_key(calibration: AstyxCalibration) -> str:
-    """Twelve digits that name a calibration by the LiDAR's place in the reference frame (to 0.1 mm and 1e-4)."""
+    """Twelve digits that name a calibration by the LiDAR's place in the reference frame (to 0.1 mm and
+    1e-4).
+    """
     rows = np.round(calibration.ref_from_sensor[LIDAR][:3], 4) + 0.0
     return hashlib.sha256(" ".join(f"{value:.4f}" for value in rows.ravel()).encode()).hexdigest()[:12]
 
 
 def runs_ground(frames: Iterable[AstyxFrame]) -> dict[str, tuple[float, float, float]]:
-    """(slope_x, slope_y, height) of the ground in the radar's frame by `calibration_key`, each run counted once."""
+    """(slope_x, slope_y, height) of the ground in the radar's frame by `calibration_key`, each run counted
+    once.
+    """
     planes: dict[str, dict[int, list[tuple[float, float, float]]]] = {}
     for run, frame, _ in assign_runs(list(frames)):
         plane = plane_under([_lidar_in_reference(frame)])
         if plane is not None:
             planes.setdefault(calibration_key(frame.calibration), {}).setdefault(run, []).append(plane)
     medians = {
-        key: np.median([np.median(run, axis=0) for run in runs.values()], axis=0) for key, runs in planes.items()
+        key: np.median([np.median(run, axis=0) for run in runs.values()], axis=0)
+        for key, runs in planes.items()
     }
     return {key: (float(median[0]), float(median[1]), float(median[2])) for key, median in medians.items()}
 
@@ -151,8 +162,12 @@ class Levels:
         same = [frame for frame in self._frames if calibration_key(frame.calibration) == key]
         plane = runs_ground(same).get(key)
         if plane is None:
-            raise BagError(f"frame {same[0].index}: its calibration is not a known one and its scans show no ground")
-        self.notes.append(f"calibration {key} is not a known one: levelled by the ground of {len(same)} scans")
+            raise BagError(
+                f"frame {same[0].index}: its calibration is not a known one and its scans show no ground"
+            )
+        self.notes.append(
+            f"calibration {key} is not a known one: levelled by the ground of {len(same)} scans"
+        )
         return plane
 
 
@@ -199,9 +214,8 @@ def _lidar_sweep(scans: AstyxScans, stamp_ns: int) -> LidarSweep:
 
 def _radar_scan(scans: AstyxScans, stamp_ns: int) -> RadarScan:
     """The scan with its Doppler as recorded, approaching positive: what its driver would publish."""
-    xyz, doppler, strength = scans.radar[:, :3], scans.radar[:, 3], scans.radar[:, 4]
-    arrays = [np.ascontiguousarray(array) for array in (xyz, doppler, strength)]
-    return RadarScan(stamp_ns, RADAR, *arrays, strength_kind="power")
+    xyz, doppler, strength = (np.ascontiguousarray(scans.radar[:, part]) for part in (slice(3), 3, 4))
+    return RadarScan(stamp_ns, RADAR, xyz, doppler, strength, strength_kind="power")
 
 
 def _camera_model(frame: AstyxFrame) -> CameraModel:
@@ -227,16 +241,22 @@ def _truth(
         "occlusion": occlusion,
         "truncation": truncation(boxes, model, inverse(base_from_ref @ ref_from[CAMERA])),
         "visibility": np.take(VISIBILITY_OF_OCCLUSION, np.clip(occlusion, 0, 3)),
-        "num_lidar_points": points_per_box(transform_points(base_from_ref @ ref_from[LIDAR], scans.lidar_xyz), boxes),
+        "num_lidar_points": points_per_box(
+            transform_points(base_from_ref @ ref_from[LIDAR], scans.lidar_xyz), boxes
+        ),
         "num_radar_points": points_per_box(
             transform_points(base_from_ref @ ref_from[RADAR], np.ascontiguousarray(scans.radar[:, :3])), boxes
         ),
     }
-    return truth_frame(stamp_ns, boxes, [CLASS_OF.get(entry["classname"], "unknown") for entry in frame.objects], extra)
+    return truth_frame(
+        stamp_ns, boxes, [CLASS_OF.get(entry["classname"], "unknown") for entry in frame.objects], extra
+    )
 
 
 def boxes_in_base(objects: list[dict], base_from_ref: NDArray) -> NDArray[np.float64]:
-    """(N, 7) boxes `x y z l w h yaw` of labels; of their orientation only the heading over the ground is kept."""
+    """(N, 7) boxes `x y z l w h yaw` of labels; of their orientation only the heading over the ground is
+    kept.
+    """
     boxes = np.zeros((len(objects), 7))
     for row, entry in zip(boxes, objects):
         w, x, y, z = np.array(entry["orientation_quat"], float) / np.linalg.norm(entry["orientation_quat"])

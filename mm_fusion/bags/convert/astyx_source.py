@@ -1,4 +1,6 @@
-"""Frames of the Astyx HiRes 2019 data set from either layout: a repacked split folder, or the original download."""
+"""Frames of the Astyx HiRes 2019 data set from either layout: a repacked split folder, or the original
+download.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ RUN_GAP_US = 15_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AstyxCalibration:
-    """ref_from_sensor: (4, 4) float64 by sensor; the reference is the radar's frame. camera_matrix: (3, 3)."""
+    """ref_from_sensor: (4, 4) float64 by sensor, the reference being the radar; camera_matrix: (3, 3)."""
 
     ref_from_sensor: Mapping[str, NDArray[np.float64]]
     camera_matrix: NDArray[np.float64]
@@ -32,15 +34,18 @@ class AstyxCalibration:
         """Whether both say the same to the last digit."""
         if other is None or not np.array_equal(self.camera_matrix, other.camera_matrix):
             return False
-        return all(np.array_equal(self.ref_from_sensor[s], other.ref_from_sensor[s]) for s in (RADAR, LIDAR, CAMERA))
+        return all(
+            np.array_equal(self.ref_from_sensor[s], other.ref_from_sensor[s]) for s in (RADAR, LIDAR, CAMERA)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AstyxScans:
     """A frame's points in their sensors' own frames, as recorded.
 
-    lidar_xyz (N, 3) float32 m, lidar_reflectivity (N,) 0..255, lidar_ring (N,), lidar_time_ns (N,) int64 from the
-    scan's first point; radar (M, 5) float32: x y z m, radial velocity m/s (approaching positive), magnitude dB.
+    lidar_xyz (N, 3) float32 m, lidar_reflectivity (N,) 0..255, lidar_ring (N,), lidar_time_ns (N,) int64
+    from the scan's first point; radar (M, 5) float32: x y z m, radial velocity m/s (approaching positive),
+    magnitude dB.
     """
 
     lidar_xyz: NDArray[np.float32]
@@ -76,12 +81,20 @@ def list_frames(source: Path) -> list[AstyxFrame]:
         raise BagError(f"{source}: no such folder; expected an Astyx split or the original download")
     if any(source.glob("*.npz")):
         return [_split_frame(path) for path in sorted(source.glob("*.npz"))]
-    for root in (source, source / "dataset_astyx_hires2019", source / "dataset_astyx_hires2019/dataset_astyx_hires2019"):
+    for root in (
+        source,
+        source / "dataset_astyx_hires2019",
+        source / "dataset_astyx_hires2019/dataset_astyx_hires2019",
+    ):
         if (root / LIDAR).is_dir():
             return [_original_frame(root, path.stem) for path in sorted((root / LIDAR).glob("*.txt"))]
-    inside = ", ".join(path.parent.name for path in source.glob("*/*.npz") if path.stem.isdigit()) or "nothing known"
+    inside = (
+        ", ".join(path.parent.name for path in source.glob("*/*.npz") if path.stem.isdigit())
+        or "nothing known"
+    )
     raise BagError(
-        f"{source}: expected <index>.npz files or a folder {LIDAR}; found {_unique(inside)}; name one of those folders"
+        f"{source}: expected <index>.npz files or a folder {LIDAR}; found {_unique(inside)}; "
+        "name one of those folders"
     )
 
 
@@ -107,7 +120,9 @@ def _split_frame(path: Path) -> AstyxFrame:
         calibration = _calibration(label["calibration"])
         objects, index, run = list(label["objects"]), int(label["index"]), int(label["run"])
     image = _existing(path.with_suffix(".jpg"))
-    return AstyxFrame(index, run, start_us + span_us / 2, calibration, objects, image, lambda: _split_scans(path))
+    return AstyxFrame(
+        index, run, start_us + span_us / 2, calibration, objects, image, lambda: _split_scans(path)
+    )
 
 
 def _split_scans(path: Path) -> AstyxScans:
@@ -127,14 +142,18 @@ def _original_frame(root: Path, name: str) -> AstyxFrame:
     label_path = root / "groundtruth_obj3d" / f"{name}.json"
     first_us, last_us = _first_and_last_time_us(lidar)
     with reading_source(calibration_path):
-        sensors = {entry["sensor_uid"]: entry["calib_data"] for entry in _read_json(calibration_path)["sensors"]}
+        sensors = {
+            entry["sensor_uid"]: entry["calib_data"] for entry in _read_json(calibration_path)["sensors"]
+        }
         calibration = _calibration(sensors)
     with reading_source(label_path):
         objects = list(_read_json(label_path)["objects"])
     middle_us = first_us + (last_us - first_us) % HOUR_US / 2
     image = _existing(root / CAMERA / f"{name}.jpg")
     radar = _existing(root / RADAR / f"{name}.txt")
-    return AstyxFrame(int(name), None, middle_us, calibration, objects, image, lambda: _original_scans(lidar, radar))
+    return AstyxFrame(
+        int(name), None, middle_us, calibration, objects, image, lambda: _original_scans(lidar, radar)
+    )
 
 
 def _original_scans(lidar: Path, radar: Path) -> AstyxScans:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from mm_fusion.geometry.ground import fit_ground
+
 NEAR_M, FAR_M = 3.0, 40.0
 """Returns of the car itself lie nearer; farther, a low LiDAR sees little ground and much else."""
 
@@ -41,8 +43,6 @@ def plane_under(clouds: Iterable[NDArray[np.floating]]) -> tuple[float, float, f
 def _plane_of(cloud: NDArray[np.floating]) -> tuple[float, float, float] | None:
     distance = np.hypot(cloud[:, 0], cloud[:, 1])
     near = cloud[(distance > NEAR_M) & (distance < FAR_M)]
-    from mm_fusion.geometry.ground import fit_ground
-
     plane = fit_ground(near.astype(np.float64)) if len(near) >= 50 else None
     if plane is None:
         return None

@@ -1,9 +1,9 @@
 """One nuScenes keyframe (six cameras, one LiDAR, truth) as a recording.
 
-Every camera keeps its own time; the cloud has no times per point and is taken at the keyframe's time, to which its
-source has already moved it. nuScenes' ego frame lies on the ground below the rear axle, so it is `base_link`. The one
-pose that there is goes out on /tf from `map`; one pose gives no speed, so there is no odometry. Truth has its velocity
-over ground; occlusion and truncation are not known.
+Every camera keeps its own time; the cloud has no times per point and is taken at the keyframe's time, to
+which its source has already moved it. nuScenes' ego frame lies on the ground below the rear axle, so it is
+`base_link`. The one pose that there is goes out on /tf from `map`; one pose gives no speed, so there is no
+odometry. Truth has its velocity over ground; occlusion and truncation are not known.
 """
 
 from __future__ import annotations
@@ -33,16 +33,27 @@ from mm_fusion.bags.types import message_type
 from mm_fusion.bags.write import BagWriter, Storage
 from mm_fusion.errors import BagError
 from mm_fusion.measurements import CameraModel, LidarSweep, StampedTransform
-from mm_fusion.messages.encode import encode_camera_info, encode_compressed_image, encode_lidar, encode_transforms
+from mm_fusion.messages.encode import (
+    encode_camera_info,
+    encode_compressed_image,
+    encode_lidar,
+    encode_transforms,
+)
 
 LIDAR = "LIDAR_TOP"
 MAP_FRAME = "map"
 
 
 def convert(
-    source: Path, out: Path, storage: Storage = "mcap", progress: Progress | None = None, overwrite: bool = False
+    source: Path,
+    out: Path,
+    storage: Storage = "mcap",
+    progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> ConvertReport:
-    """A recording at `out` of the keyframe in `source`; raises `BagError` where a file is missing or unreadable."""
+    """A recording at `out` of the keyframe in `source`; raises `BagError` where a file is missing or
+    unreadable.
+    """
     source, progress = Path(source), progress or no_progress
     with reading_source(source / "keyframe.json"), open(source / "keyframe.json", encoding="utf-8") as file:
         keyframe = json.load(file)
@@ -54,12 +65,18 @@ def convert(
         for number, (name, camera) in enumerate(sorted(cameras.items(), key=lambda entry: stamps[entry[0]])):
             _write_camera(recorder, source, name, camera, stamps[name])
             progress(number + 1, len(cameras) + 1)
-        recorder.write(f"/{LIDAR}/points", encode_lidar(_sweep(source, stamp_ns), message_type), stamp_ns + RECEIPT_DELAY_NS)
+        recorder.write(
+            f"/{LIDAR}/points",
+            encode_lidar(_sweep(source, stamp_ns), message_type),
+            stamp_ns + RECEIPT_DELAY_NS,
+        )
         truth = _truth(keyframe["instances"], np.array(keyframe["lidar2ego"], float), stamp_ns)
         write_truth(recorder, truth, stamp_ns + RECEIPT_DELAY_NS)
         recorder.count_truth(truth.objects)
         progress(len(cameras) + 1, len(cameras) + 1)
-    return ConvertReport(Path(out), 1, 1, recorder.messages, recorder.objects, ("no odometry: the source has one pose",))
+    return ConvertReport(
+        Path(out), 1, 1, recorder.messages, recorder.objects, ("no odometry: the source has one pose",)
+    )
 
 
 def _ns(seconds: float) -> int:
@@ -73,10 +90,14 @@ def _write_transforms(recorder: Recorder, keyframe: Mapping[str, Any], stamp_ns:
     places.update({name: np.array(camera["cam2ego"], float) for name, camera in keyframe["cameras"].items()})
     recorder.write_static(places, first_ns, first_ns + RECEIPT_DELAY_NS - STATIC_LEAD_NS)
     pose = StampedTransform(stamp_ns, MAP_FRAME, BASE_FRAME, np.array(keyframe["ego2global"], float))
-    recorder.write("/tf", encode_transforms((pose,), message_type), stamp_ns + RECEIPT_DELAY_NS - STATIC_LEAD_NS)
+    recorder.write(
+        "/tf", encode_transforms((pose,), message_type), stamp_ns + RECEIPT_DELAY_NS - STATIC_LEAD_NS
+    )
 
 
-def _write_camera(recorder: Recorder, source: Path, name: str, camera: Mapping[str, Any], stamp_ns: int) -> None:
+def _write_camera(
+    recorder: Recorder, source: Path, name: str, camera: Mapping[str, Any], stamp_ns: int
+) -> None:
     path, receipt_ns = source / f"{name}.jpg", stamp_ns + RECEIPT_DELAY_NS
     jpeg = path.read_bytes()
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -87,7 +108,9 @@ def _write_camera(recorder: Recorder, source: Path, name: str, camera: Mapping[s
     )
     image = encode_compressed_image(jpeg, stamp_ns, name, message_type)
     recorder.write(f"/{name}/image/compressed", image, receipt_ns)
-    recorder.write(f"/{name}/camera_info", encode_camera_info(model, stamp_ns, name, message_type), receipt_ns)
+    recorder.write(
+        f"/{name}/camera_info", encode_camera_info(model, stamp_ns, name, message_type), receipt_ns
+    )
 
 
 def _sweep(source: Path, stamp_ns: int) -> LidarSweep:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.bags.types import message_type
 from mm_fusion.bags.write import BagWriter
-from mm_fusion.errors import BagError
 from mm_fusion.detections import CLASSES, UNKNOWN_CLASS_ID, Detections, make_detections
+from mm_fusion.errors import BagError
 from mm_fusion.geometry.boxes import corners, points_in_boxes
 from mm_fusion.geometry.transforms import wrap_angle
 from mm_fusion.measurements import CameraModel, StampedTransform
@@ -54,7 +54,9 @@ class Recorder:
         self.writer.write(topic, message, receipt_ns)
         self.messages[topic] = self.messages.get(topic, 0) + 1
 
-    def write_static(self, base_from_sensor: Mapping[str, NDArray[np.float64]], stamp_ns: int, receipt_ns: int) -> None:
+    def write_static(
+        self, base_from_sensor: Mapping[str, NDArray[np.float64]], stamp_ns: int, receipt_ns: int
+    ) -> None:
         """Append one message on /tf_static with every frame's place in `base_link`."""
         edges = tuple(
             StampedTransform(stamp_ns, BASE_FRAME, frame, np.asarray(matrix, np.float64), static=True)
@@ -73,7 +75,16 @@ def reading_source(path: Path) -> Iterator[None]:
     """Turns whatever goes wrong inside while a data set is read into a `BagError` that names the file."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, StopIteration, BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        EOFError,
+        StopIteration,
+        BadZipFile,
+    ) as error:
         named = getattr(error, "filename", None) or path
         raise BagError(f"{named}: cannot be read as part of the data set: {error!r}") from error
 
@@ -86,7 +97,9 @@ def truth_frame(
     stamp_ns: int, boxes7: NDArray[np.float64], class_names: Sequence[str], extra: Mapping[str, NDArray],
     velocity: NDArray | None = None,
 ) -> TruthFrame:  # fmt: skip
-    """Truth in `base_link` from boxes (N, 7) `x y z l w h yaw`, names of `CLASSES` (others become `unknown`)."""
+    """Truth in `base_link` from boxes (N, 7) `x y z l w h yaw`, names of `CLASSES` (others become
+    `unknown`).
+    """
     count = len(boxes7)
     objects = make_detections(
         count,
@@ -94,12 +107,16 @@ def truth_frame(
         size=boxes7[:, 3:6],
         yaw=wrap_angle(boxes7[:, 6]),
         score=np.ones(count),
-        class_id=np.array([CLASSES.index(name) if name in CLASSES else UNKNOWN_CLASS_ID for name in class_names]),
+        class_id=np.array(
+            [CLASSES.index(name) if name in CLASSES else UNKNOWN_CLASS_ID for name in class_names]
+        ),
         position_cov=np.zeros((count, 3)),
         variance=np.zeros((count, 5)),
         **({} if velocity is None else _known_velocity(velocity)),
     )
-    return TruthFrame(stamp_ns, BASE_FRAME, objects, {name: np.asarray(c, np.float32) for name, c in extra.items()})
+    return TruthFrame(
+        stamp_ns, BASE_FRAME, objects, {name: np.asarray(c, np.float32) for name, c in extra.items()}
+    )
 
 
 def _known_velocity(velocity: NDArray) -> dict[str, NDArray]:
@@ -120,10 +137,13 @@ def points_per_box(xyz_base: NDArray, boxes7: NDArray[np.float64]) -> NDArray[np
     return np.bincount(owner[owner >= 0], minlength=len(boxes7)).astype(np.float32)
 
 
-def truncation(boxes7: NDArray[np.float64], model: CameraModel, camera_from_base: NDArray) -> NDArray[np.float32]:
+def truncation(
+    boxes7: NDArray[np.float64], model: CameraModel, camera_from_base: NDArray
+) -> NDArray[np.float32]:
     """(N,) share 0..1 of each box's image rectangle that lies outside the image, as KITTI's truncation.
 
-    For an undistorted camera; corners behind it are moved to 0.1 m in front, and a box wholly behind counts as 1.
+    For an undistorted camera; corners behind it are moved to 0.1 m in front, and a box wholly behind counts
+    as 1.
     """
     shares = np.ones(len(boxes7), np.float32)
     for index, box in enumerate(corners(boxes7) if len(boxes7) else ()):
@@ -132,6 +152,8 @@ def truncation(boxes7: NDArray[np.float64], model: CameraModel, camera_from_base
             continue
         uvw = np.column_stack([xyz[:, :2], np.maximum(xyz[:, 2], 0.1)]) @ model.matrix.T
         low, high = (uvw[:, :2] / uvw[:, 2:]).min(0), (uvw[:, :2] / uvw[:, 2:]).max(0)
-        inside = np.clip(high, 0, (model.width_px, model.height_px)) - np.clip(low, 0, (model.width_px, model.height_px))
+        inside = np.clip(high, 0, (model.width_px, model.height_px)) - np.clip(
+            low, 0, (model.width_px, model.height_px)
+        )
         shares[index] = 1 - inside.prod() / max((high - low).prod(), 1e-9)
     return shares

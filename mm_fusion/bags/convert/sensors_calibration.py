@@ -1,9 +1,11 @@
-"""Static LiDAR and camera pairs with lens distortion, then one street scene with two radars, as one recording.
+"""Static LiDAR and camera pairs with lens distortion, then one street scene with two radars, as one
+recording.
 
-The pairs follow each other at 1 Hz; the scene comes 20 s after them with its own transforms and camera models. There
-are no times in the source, so all of a pair, and all of the scene, is one instant. The LiDAR's x axis points right
-and its y forward. `base_link` has the LiDAR's axes turned forward and stands on the ground that the scene's labels
-stand on; the pairs show no ground, so theirs lies as far below the LiDAR as the scene's.
+The pairs follow each other at 1 Hz; the scene comes 20 s after them with its own transforms and camera
+models. There are no times in the source, so all of a pair, and all of the scene, is one instant. The
+LiDAR's x axis points right and its y forward. `base_link` has the LiDAR's axes turned forward and stands on
+the ground that the scene's labels stand on; the pairs show no ground, so theirs lies as far below the LiDAR
+as the scene's.
 """
 
 from __future__ import annotations
@@ -56,13 +58,21 @@ FARTHEST_M = 300.0
 
 
 def convert(
-    source: Path, out: Path, storage: Storage = "mcap", progress: Progress | None = None, overwrite: bool = False
+    source: Path,
+    out: Path,
+    storage: Storage = "mcap",
+    progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> ConvertReport:
-    """A recording at `out` of the pairs and the scene in `source`; raises `BagError` where a file is unusable."""
+    """A recording at `out` of the pairs and the scene in `source`; raises `BagError` where a file is
+    unusable.
+    """
     source, progress = Path(source), progress or no_progress
     calibration = _json(source / "calibration.json")
     pairs = sorted((source / "pairs").glob("*.npz"))
-    notes = ["base_link stands on the ground of the labels; for the pairs its height is assumed to be the same"]
+    notes = [
+        "base_link stands on the ground of the labels; for the pairs its height is assumed to be the same"
+    ]
     with BagWriter(out, storage, overwrite=overwrite) as writer, reading_source(source):
         recorder = Recorder(writer)
         base_from_lidar = _base_from_lidar(_json(source / "frame_labels.json"))
@@ -83,7 +93,8 @@ def _write_pair(
     receipt_ns = stamp_ns + RECEIPT_DELAY_NS
     if first:
         places = {
-            name: base_from_lidar @ inverse(np.array(calibration[name]["lidar_to_camera"], float)) for name in CAMERAS
+            name: base_from_lidar @ inverse(np.array(calibration[name]["lidar_to_camera"], float))
+            for name in CAMERAS
         }
         recorder.write_static({LIDAR: base_from_lidar, **places}, stamp_ns, receipt_ns - STATIC_LEAD_NS)
     for name in CAMERAS:
@@ -99,8 +110,9 @@ def _write_pair(
 def whole_points(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], bool]:
     """Usable points (M, 4) `x y z intensity` of `rows` (N, 4), and whether they had to be put right.
 
-    Some clouds of the source were read in steps of 13 bytes (three floats and a byte) from a file of 16-byte points
-    (x, y, z, 1.0): joined again in that order, the bytes give the first 13/16 of the points, without intensity.
+    Some clouds of the source were read in steps of 13 bytes (three floats and a byte) from a file of
+    16-byte points (x, y, z, 1.0): joined again in that order, the bytes give the first 13/16 of the points,
+    without intensity.
     """
     usable = np.isfinite(rows).all(axis=1) & (np.abs(rows[:, :3]).max(axis=1, initial=0) < FARTHEST_M)
     if usable.mean() > 0.9 or len(rows) == 0:
@@ -111,7 +123,9 @@ def whole_points(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], bool]:
     count = stream.size // WHOLE_POINT_BYTES
     points = np.frombuffer(stream.tobytes()[: count * WHOLE_POINT_BYTES], "<f4").reshape(count, 4).copy()
     if not (points[:, 3] == 1.0).all():
-        raise BagError(f"a cloud of {len(rows)} rows has {int(usable.sum())} usable ones; expected nearly all")
+        raise BagError(
+            f"a cloud of {len(rows)} rows has {int(usable.sum())} usable ones; expected nearly all"
+        )
     points[:, 3] = 0
     return points, True
 
@@ -171,7 +185,9 @@ def _write_image(recorder: Recorder, name: str, path: Path, model: CameraModel, 
     receipt_ns = stamp_ns + RECEIPT_DELAY_NS
     image = encode_compressed_image(path.read_bytes(), stamp_ns, name, message_type)
     recorder.write(f"{CAMERAS[name]}/image/compressed", image, receipt_ns)
-    recorder.write(f"{CAMERAS[name]}/camera_info", encode_camera_info(model, stamp_ns, name, message_type), receipt_ns)
+    recorder.write(
+        f"{CAMERAS[name]}/camera_info", encode_camera_info(model, stamp_ns, name, message_type), receipt_ns
+    )
 
 
 def _sweep(points: NDArray[np.float32], stamp_ns: int) -> LidarSweep:
@@ -181,10 +197,12 @@ def _sweep(points: NDArray[np.float32], stamp_ns: int) -> LidarSweep:
 
 
 def _radar_scan(rows: NDArray, name: str, stamp_ns: int) -> RadarScan:
-    """`x y z doppler snr ...`; rows without a place are left out. Doppler as recorded, its sign is not known."""
+    """`x y z doppler snr ...`; rows without a place are left out. Doppler as recorded, its sign is not
+    known.
+    """
     kept = rows[np.isfinite(rows[:, :5]).all(axis=1) & (np.abs(rows[:, :3]).max(axis=1) < FARTHEST_M)]
-    columns = [np.ascontiguousarray(part, np.float32) for part in (kept[:, :3], kept[:, 3], kept[:, 4])]
-    return RadarScan(stamp_ns, name, *columns, strength_kind="snr")
+    xyz, doppler, snr = (np.ascontiguousarray(kept[:, part], np.float32) for part in (slice(3), 3, 4))
+    return RadarScan(stamp_ns, name, xyz, doppler, snr, strength_kind="snr")
 
 
 def _truth(labels: list[dict], base_from_lidar: NDArray, radar_base: NDArray, stamp_ns: int) -> TruthFrame:
