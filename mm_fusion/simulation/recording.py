@@ -190,7 +190,7 @@ def _radar(
 
 
 def _odometry(street: Street, time_s: float, vehicle: VehicleConfig, rng: np.random.Generator) -> list[Event]:
-    """Odometry with a little noise in the twist, and the pose as /tf, for the sources that the vehicle names."""
+    """The twist with a little noise, and the pose as /tf, for the sources that the vehicle names."""
     linear = street.linear * (1 + rng.normal(0, 0.003))
     angular = street.angular + np.array([0, 0, rng.normal(0, 0.0005)])
     stamp_ns = START_NS + round(time_s * 1e9)

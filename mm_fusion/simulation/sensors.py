@@ -55,7 +55,7 @@ def scan_lidar(
     duration_s: float,
     rng: np.random.Generator,
 ) -> tuple[Float64, NDArray[np.float32], Float64, NDArray[np.int16], NDArray[np.int32]]:
-    """One turn: points (N, 3) in the sensor's frame at their own time, intensity, s from the middle, ring, actor."""
+    """One turn: points (N, 3) in the sensor's frame, intensity, seconds from the middle, ring, actor."""
     elevations = np.radians(BEAM_ELEVATIONS_DEG[unit])
     parts = [
         _cast_columns(street, base_from_lidar, elevations, part, columns, middle_s, duration_s, rng)

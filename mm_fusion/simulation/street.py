@@ -64,7 +64,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Street:
-    """The whole scene. linear and angular: the car's constant twist in its own axes; start: where it is at 0."""
+    """The whole scene. linear and angular: the car's constant twist in its own axes."""
 
     fixed: Mesh
     actors: tuple[Actor, ...]
