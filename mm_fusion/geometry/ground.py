@@ -25,7 +25,7 @@ CELL_M = 2.0
 PLANE_RANGE_M = 50.0
 MIN_CELLS, MIN_SHARE = 12, 0.08
 """Cells, and share of all cells, whose low point must lie on the plane."""
-MAX_TILT_DEG = 20.0
+MAX_TILT_DEG, MAX_ROAD_TILT_DEG = 20.0, 8.0
 PLANE_BAND_M = 0.15
 SECTORS = 180
 """Sectors of the polar grid: 2 degrees hold 10 firings of a spinning LiDAR."""
@@ -75,13 +75,12 @@ def segment_ground(xyz_base: np.ndarray, band_m: float = GROUND_BAND_M) -> tuple
     """Which points (N, 3) are ground, (N,), and their height above it (N,) f32; NaN height for points not
     finite.
 
-    For 16 to 128 beams. The lowest points of a polar grid are followed outwards in each sector from the
-    ground below the vehicle (z = 0 near the origin), with a step allowed that grows with distance and not
-    with the slope seen; what stands higher is an object, what lies far lower a mirror image.
+    For 16 to 128 beams. Over the cloud's own plane (z = 0 where none is found) the lowest points of a polar
+    grid are followed outwards in each sector, with a step allowed that grows with distance; what stands
+    higher is an object, what lies far lower a mirror image.
     """
     xyz = np.ascontiguousarray(xyz_base, np.float32).reshape(-1, 3)
-    table = _table_of(xyz)
-    heights = point_heights(xyz, table, NEAREST_M, FARTHEST_M)
+    heights = point_heights(xyz, *_model_of(xyz), NEAREST_M, FARTHEST_M)
     with np.errstate(invalid="ignore"):
         return heights < band_m, heights
 
@@ -90,9 +89,14 @@ def ground_height(xyz_base: np.ndarray, at_xy: np.ndarray) -> Float64:
     """Height z (M,) of the ground at places (M, 2), from a cloud (N, 3) in `base_link`."""
     xyz = np.ascontiguousarray(xyz_base, np.float32).reshape(-1, 3)
     places = np.ascontiguousarray(at_xy, np.float64).reshape(-1, 2)
-    return table_heights(places, _table_of(xyz), NEAREST_M, FARTHEST_M)
+    return table_heights(places, *_model_of(xyz), NEAREST_M, FARTHEST_M)
 
 
-def _table_of(xyz: Float32) -> Float64:
-    lowest, ranges = lowest_by_sector(xyz, SECTORS, BINS, NEAREST_M, FARTHEST_M)
-    return ground_table(lowest, ranges, NEAREST_M, FARTHEST_M)
+def _model_of(xyz: Float32) -> tuple[Float64, Float64]:
+    """The plane z = a x + b y + c as (a, b, c), and the table of heights over it."""
+    plane = fit_ground(xyz, max_tilt_deg=MAX_ROAD_TILT_DEG)
+    level = np.zeros(3)
+    if plane is not None:
+        level = np.array([-plane.normal[0], -plane.normal[1], -plane.offset]) / plane.normal[2]
+    lowest, ranges = lowest_by_sector(xyz, level, SECTORS, BINS, NEAREST_M, FARTHEST_M)
+    return level, ground_table(lowest, ranges, NEAREST_M, FARTHEST_M)

@@ -51,6 +51,8 @@ def robust_plane(
     """Unit normal (3,), offset and low points within `band`, by sampling `low` and refining on `xyz`."""
     best, most = np.array([0.0, 0.0, 0.0]), -1e9
     seed = np.uint32(9973)
+    # The plane under the vehicle is wanted: far off the ground may bend or fall away.
+    weights = (1 + (low[:, 0] ** 2 + low[:, 1] ** 2) / NEAR_M**2) ** -1.5
     for _ in range(PLANE_TRIES):
         picked = np.empty(3, np.int64)
         for k in range(3):
@@ -62,13 +64,11 @@ def robust_plane(
         score = 0.0
         for i in range(len(low)):
             height = low[i, 2] - plane[0] * low[i, 0] - plane[1] * low[i, 1] - plane[2]
-            # the plane under the vehicle: far off the ground may bend or fall away
-            weight = (1 + (low[i, 0] ** 2 + low[i, 1] ** 2) / NEAR_M**2) ** -1.5
             if abs(height) < band:
-                score += weight * (1 - (height / band) ** 2)
+                score += weights[i] * (1 - (height / band) ** 2)
             elif height < -band:
                 # ground has nothing under it: a roof or a hedge has
-                score -= 0.5 * weight
+                score -= 0.5 * weights[i]
         if score > most:
             most, best = score, plane
     if most < 0:
@@ -140,12 +140,13 @@ def _range_of(place: float, nearest: float, farthest: float, bins: int) -> float
 
 @njit(cache=True, error_model="numpy")
 def lowest_by_sector(
-    xyz: Float32, sectors: int, bins: int, nearest: float, farthest: float
+    xyz: Float32, plane: Float64, sectors: int, bins: int, nearest: float, farthest: float
 ) -> tuple[Float64, Float64]:
-    """Lowest z and its range in each cell (sectors, bins) of a polar grid; NaN where a cell is empty."""
+    """Lowest height over z = a x + b y + c and its range by cell (sectors, bins); NaN where a cell is empty."""
     lowest, ranges = np.full((sectors, bins), np.nan), np.full((sectors, bins), np.nan)
     for i in range(len(xyz)):
-        x, y, z = xyz[i, 0], xyz[i, 1], xyz[i, 2]
+        x, y = np.float64(xyz[i, 0]), np.float64(xyz[i, 1])
+        z = xyz[i, 2] - plane[0] * x - plane[1] * y - plane[2]
         radius = np.sqrt(x * x + y * y)
         if not (radius >= nearest and radius < farthest and np.isfinite(z)):
             continue
@@ -158,7 +159,7 @@ def lowest_by_sector(
 
 @njit(cache=True, error_model="numpy")
 def ground_table(lowest: Float64, ranges: Float64, nearest: float, farthest: float) -> Float64:
-    """Height of the ground at the inner edge of each bin, (sectors, bins + 1)."""
+    """Height of the ground over the plane at the inner edge of each bin, (sectors, bins + 1)."""
     sectors, bins = lowest.shape
     edges = np.empty(bins + 1)
     for k in range(bins + 1):
@@ -171,7 +172,7 @@ def ground_table(lowest: Float64, ranges: Float64, nearest: float, farthest: flo
 
 @njit(cache=True, error_model="numpy")
 def _follow(lowest: Float64, ranges: Float64, edges: Float64, out: Float64) -> None:
-    # Outwards from the ground below the vehicle; `slope` is what is believed, not what one point says.
+    # Outwards from the plane below the vehicle; `slope` is what is believed, not what one point says.
     radius, height, slope, done = 0.0, 0.0, 0.0, 0
     for k in range(len(lowest)):
         if np.isnan(lowest[k]):
@@ -215,35 +216,38 @@ def _smoothed(raw: Float64) -> Float64:
 
 
 @njit(cache=True, error_model="numpy")
-def _ground_at(x: float, y: float, table: Float64, nearest: float, farthest: float) -> float:
+def _ground_at(x: float, y: float, plane: Float64, table: Float64, nearest: float, farthest: float) -> float:
+    level = plane[0] * x + plane[1] * y + plane[2]
     sectors, bins = table.shape[0], table.shape[1] - 1
     radius = np.sqrt(x * x + y * y)
     sector = int((np.arctan2(y, x) / (2 * np.pi) + 0.5) * sectors) % sectors
     if radius <= nearest:
-        return table[sector, 0] * radius / nearest
+        return level + table[sector, 0] * radius / nearest
     place = min(_bin_of(radius, nearest, farthest, bins), bins - 1e-9)
     k = int(place)
     inner, outer = _range_of(k, nearest, farthest, bins), _range_of(k + 1, nearest, farthest, bins)
     share = min((radius - inner) / (outer - inner), 1.0)
-    return table[sector, k] + share * (table[sector, k + 1] - table[sector, k])
+    return level + table[sector, k] + share * (table[sector, k + 1] - table[sector, k])
 
 
 @njit(cache=True, error_model="numpy")
-def point_heights(xyz: Float32, table: Float64, nearest: float, farthest: float) -> Float32:
-    """Height (N,) above the table's ground; NaN for points not finite."""
+def point_heights(xyz: Float32, plane: Float64, table: Float64, nearest: float, farthest: float) -> Float32:
+    """Height (N,) above the ground of plane and table; NaN for points not finite."""
     out = np.full(len(xyz), np.nan, np.float32)
     for i in range(len(xyz)):
         x, y, z = np.float64(xyz[i, 0]), np.float64(xyz[i, 1]), np.float64(xyz[i, 2])
         if np.isfinite(x) and np.isfinite(y) and np.isfinite(z):
-            out[i] = z - _ground_at(x, y, table, nearest, farthest)
+            out[i] = z - _ground_at(x, y, plane, table, nearest, farthest)
     return out
 
 
 @njit(cache=True, error_model="numpy")
-def table_heights(places: Float64, table: Float64, nearest: float, farthest: float) -> Float64:
+def table_heights(
+    places: Float64, plane: Float64, table: Float64, nearest: float, farthest: float
+) -> Float64:
     """Ground z (M,) at places (M, 2); NaN for places not finite."""
     out = np.full(len(places), np.nan)
     for i in range(len(places)):
         if np.isfinite(places[i, 0]) and np.isfinite(places[i, 1]):
-            out[i] = _ground_at(places[i, 0], places[i, 1], table, nearest, farthest)
+            out[i] = _ground_at(places[i, 0], places[i, 1], plane, table, nearest, farthest)
     return out
