@@ -1,9 +1,9 @@
 """Makes `.venv` for `make demo` (profile `run`) or `make test` (profile `test`).
 
 A second call only compares a stamp. Started by the interpreter that `tools/find_python.sh` chose, with the
-standard library alone. Without ROS the ROS wheels and the built interface packages are installed; with a ROS 2
-installation sourced, the environment sees its packages, takes nothing from elsewhere that it brings, and holds
-NumPy to its major version.
+standard library alone. Without ROS the ROS wheels and the built interface packages are installed; with a
+ROS 2 installation sourced, the environment sees its packages, takes nothing from elsewhere that it brings,
+and holds NumPy to its major version.
 """
 
 from __future__ import annotations
