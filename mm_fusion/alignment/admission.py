@@ -25,7 +25,7 @@ class Verdict(Enum):
 
 
 class Admission:
-    """Judges each measurement by its stamp, against its own sensor's, all sensors' latency, and released frames."""
+    """Judges each stamp against its own sensor's stamps, all sensors' latency, and what frames took."""
 
     def __init__(
         self,
@@ -66,12 +66,12 @@ class Admission:
         latest_ns: int | None,
         released_ns: int | None,
     ) -> Verdict:
-        """What becomes of a measurement of `queue`; drops are counted, and a plausible one is taken into statistics.
+        """What becomes of a measurement of `queue`; drops are counted, plausible stamps go into statistics.
 
         latest_ns: newest plausible time. released_ns: reference time of the last released frame.
         """
         if queue.holds(time_ns) or time_ns == queue.stats.newest_ns:
-            text = f"{queue.name}: stamp {time_ns} ns came again; a driver that repeats it needs stamp_source: receipt"
+            text = f"{queue.name}: stamp {time_ns} ns came again; does its driver stop the clock?"
             self._drops.add(queue.name, DropReason.DUPLICATE, text)
             return Verdict.DROP
         if (
@@ -93,10 +93,11 @@ class Admission:
         return verdict
 
     def _quicker(self, queue: SensorQueue, time_ns: int, receipt_ns: int, latest_ns: int) -> bool:
-        """Whether the stamp is ahead because its sensor is steadily quicker than most, not because of its clock.
+        """Whether the stamp is ahead because its sensor is steadily quicker than most, not by its clock.
 
-        Six cameras at 150 ms must not turn a LiDAR at 20 ms into one from the future: that is no stamp ahead of
-        its own receipt, is where the sensor's own latency puts it, and leads by less than a clock's offset.
+        Six cameras at 150 ms must not turn a LiDAR at 20 ms into one from the future: that is no stamp ahead
+        of its own receipt, is where the sensor's own latency puts it, and leads by less than a clock's
+        offset.
         """
         latency_ns, own_ns = receipt_ns - time_ns, queue.stats.latency_ns
         if latency_ns < 0 or time_ns - latest_ns > CONSTANT_OFFSET_NS:
@@ -121,7 +122,7 @@ class Admission:
     def _drop_future(self, queue: SensorQueue, time_ns: int, latest_ns: int) -> Verdict:
         ahead_ms = (time_ns - latest_ns + self._future_ns) / 1e6
         text = (
-            f"{queue.name}: stamp is {ahead_ms:.1f} ms ahead of where its receipt and the sensors' median latency "
+            f"{queue.name}: stamp is {ahead_ms:.1f} ms ahead of where its receipt and the sensors' latency "
             f"put it; mend its clock, give stamp_offset_ms, or raise alignment.future_ms"
         )
         self._drops.add(queue.name, DropReason.FUTURE, text)
@@ -145,7 +146,7 @@ class Admission:
         return self._drop_late(queue, time_ns, released_ns)
 
     def _too_old(self, queue: SensorQueue, time_ns: int, released_ns: int | None) -> bool:
-        """Whether no frame to come can want it: older than what one took, than its queue reaches, or than any frame."""
+        """Whether no frame to come can want it, by what frames took and were, and by its sensor's newest."""
         if queue.taken_ns is not None and time_ns < queue.taken_ns:
             return True
         newest_ns = queue.accepted_ns
@@ -157,12 +158,14 @@ class Admission:
         behind = (
             "" if released_ns is None else f", {(released_ns - time_ns) / 1e6:.1f} ms before the last frame"
         )
-        text = f"{queue.name}: stamp {time_ns} ns is too old for any frame to come{behind}; raise budget_ms or max_age_ms"
+        text = (
+            f"{queue.name}: stamp {time_ns} ns is too old to be used{behind}; raise budget_ms or max_age_ms"
+        )
         self._drops.add(queue.name, DropReason.LATE, text)
         return Verdict.DROP
 
     def _jumped(self, queue: SensorQueue) -> bool:
-        """Count one jumped stamp of `queue`; at the third in a row that sensor starts anew, and it is true."""
+        """Count one jumped stamp of `queue`; true at the third in a row, when that sensor starts anew."""
         queue.odd_run += 1
         if queue.odd_run < JUMPS_TO_RESET:
             return False
@@ -170,7 +173,7 @@ class Admission:
         unused = queue.restart()
         queue.went_back = went_back
         if unused:
-            text = f"{queue.name}: {JUMPS_TO_RESET} jumped stamps in a row; its queue, stamps and latency start anew"
+            text = f"{queue.name}: {JUMPS_TO_RESET} jumped stamps in a row; this sensor starts anew"
             self._drops.add(queue.name, DropReason.RESET, text, unused)
         return True
 

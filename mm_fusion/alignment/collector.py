@@ -1,8 +1,8 @@
 """The deadline collector: measurements in order of receipt come in, frames in order of reference time go out.
 
-A pure state machine without clock or thread. All calls with one receipt time are one instant; a later call first
-completes the instant before it, then lets happen what is due up to its own time, and only then inserts. So the
-moment of `poll` changes a frame's delay, never its content.
+A pure state machine without clock or thread. All calls with one receipt time are one instant; a later call
+first completes the instant before it, then lets happen what is due up to its own time, and only then inserts.
+So the moment of `poll` changes a frame's delay, never its content.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Release:
     """One frame as the collector lets it go.
 
     stamp_ns: reference time. chosen: by sensor the measurement nearest to it, absent where there is none.
-    earlier: by sensor up to `sweeps` older ones, newest first. reason: `complete` where nothing was left to wait
-    for, `deadline` where the budget ended.
+    earlier: by sensor up to `sweeps` older ones, newest first. reason: `complete` where nothing was left to
+    wait for, `deadline` where the budget ended.
     """
 
     stamp_ns: int
@@ -48,9 +48,9 @@ class _Opening:
 class Collector:
     """Frames out of the measurements of several sensors, each on its own time; see `Release`.
 
-    timings: every sensor by name. drops: counts what was not used, by sensor and reason. `resets` counts whole
-    resets (a recording that loops), after which a host clears what it keeps of the past: releases returned
-    together with a new count are all from before.
+    timings: every sensor by name. drops: counts what was not used, by sensor and reason. `resets` counts
+    whole resets (a recording that loops), after which a host clears what it keeps of the past: releases
+    returned together with a new count are all from before.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class Collector:
     def add(self, sensor: str, time_ns: int, receipt_ns: int, payload: Any) -> list[Release]:
         """Frames released by what was due up to `receipt_ns`; then takes in one measurement of `sensor`.
 
-        time_ns: middle of the scan or exposure. receipt_ns: not before that of the call before, else everything
-        starts anew. What cannot be used is counted in the drops.
+        time_ns: middle of the scan or exposure. receipt_ns: not before that of the call before, else
+        everything starts anew. What cannot be used is counted in the drops.
         """
         queue = self._queues[sensor]
         released = self.advance(receipt_ns)
@@ -110,8 +110,8 @@ class Collector:
     def advance(self, receipt_ns: int) -> list[Release]:
         """Frames released by what was due up to `receipt_ns`, which becomes the open instant.
 
-        For what a host receives beside measurements (transforms, camera models, ego motion): call this, use the
-        frames, then take the item in. A receipt time that goes back resets everything.
+        For what a host receives beside measurements (transforms, camera models, ego motion): call this, use
+        the frames, then take the item in. A receipt time that goes back resets everything.
         """
         if self._receipt_ns is not None and receipt_ns < self._receipt_ns:
             released = self.flush()
@@ -134,7 +134,7 @@ class Collector:
         return released
 
     def next_due_ns(self) -> int | None:
-        """When to `poll` next: 1 ns after the open instant, else the next deadline, silence or overdue reference."""
+        """When to `poll` next: 1 ns after the open instant, else the next deadline, silence or overdue."""
         now_ns = self._now_ns
         if now_ns is None:
             return None
@@ -171,7 +171,7 @@ class Collector:
             self._find_due(now_ns)
 
     def _open_frames(self, now_ns: int) -> None:
-        """Open frames by the most preferred reference of the instant, unless a more preferred one is not overdue."""
+        """Open frames by the instant's most preferred reference if all before it are overdue."""
         for reference in self._references:
             messages = [item for queue, item in self._instant if queue is reference]
             for item in sorted(messages, key=_time_ns):
@@ -196,7 +196,7 @@ class Collector:
             self._find_due(at_ns)
 
     def _find_due(self, now_ns: int) -> None:
-        """When the first open frame goes out if nothing more comes: others settled or silent, or its deadline."""
+        """Set when the first open frame goes out if nothing more comes: all settled or silent, or late."""
         if not self._openings:
             self._due_ns = None
             return
@@ -236,20 +236,20 @@ class Collector:
         queue.insert(item)
         excess = queue.drop_oldest(self._limit)
         if excess:
-            text = f"{queue.name}: more than {self._limit} measurements wait; is a reference alive? raise alignment.queue"
+            text = f"{queue.name}: over {self._limit} wait; is a reference alive? else raise alignment.queue"
             self._drops.add(queue.name, DropReason.QUEUE_FULL, text, excess)
         if queue in self._references:
             self._instant.append((queue, item))
 
     def _disown_a_future_opening(self, latest_ns: int | None, released: list[Release]) -> None:
-        """Forget the last opening where its clock proved to be far ahead: it must not hold up the frames to come."""
+        """Forget the last opening where its clock proved far ahead: it must not hold up later frames."""
         last_ns = self._last_opening_ns
         if last_ns is not None and latest_ns is not None and last_ns > latest_ns + self._reset_ns:
             self._let_go_all(released)
             self._last_opening_ns = self._last_released_ns = None
 
     def _let_go_all(self, released: list[Release]) -> None:
-        """Release all open frames with what is there, in order; nothing that is still to come belongs to them."""
+        """Release all open frames with what is there, in order: nothing still to come belongs to them."""
         self._release_due(END_OF_TIME_NS, released)
 
     def _start_anew(self, receipt_ns: int) -> None:

@@ -17,8 +17,8 @@ KEEP_NS = 2_000_000_000
 class SensorTiming:
     """What the collector is told of one sensor, ns; None: measured.
 
-    latency_ns: p90 of receipt minus time. jitter_ns: bound on how much shorter than the period an interval is.
-    stamp_offset_ns: what is already added to its stamps.
+    latency_ns: p90 of receipt minus time. jitter_ns: bound on how much shorter than the period an interval
+    is. stamp_offset_ns: what is already added to its stamps.
     """
 
     max_age_ns: int
@@ -58,9 +58,10 @@ class Stamped:
 class SensorState:
     """One sensor for diagnostics, as of the collector's newest time; numbers are None until known.
 
-    liveness: `never` until any message came. period_ms and rate_hz of the stamps, jitter_ms the largest deviation
-    from the period, latency as receipt minus time: all measured, whatever was given. suggested_stamp_offset_ms:
-    the `stamp_offset_ms` that cures a constant offset above 1 s against the other sensors, else None.
+    liveness: `never` until any message came. period_ms and rate_hz of the stamps, jitter_ms the largest
+    deviation from the period, latency as receipt minus time: all measured, whatever was given.
+    suggested_stamp_offset_ms: the `stamp_offset_ms` that cures a constant offset above 1 s against the other
+    sensors, else None.
     """
 
     liveness: Literal["alive", "silent", "never"]
@@ -77,9 +78,9 @@ class SensorState:
 class SensorQueue:
     """The measurements of one sensor in order of time, with its statistics and liveness.
 
-    accepted_ns: newest time taken in. sent_ns and sent_receipt_ns: newest of what was taken in or came too late,
-    which is what alive, awaited and overdue go by. heard_receipt_ns: newest of what statistics took in, which
-    includes the messages of a clock that is constantly ahead.
+    accepted_ns: newest time taken in. sent_ns and sent_receipt_ns: newest of what was taken in or came too
+    late, which is what alive, awaited and overdue go by. heard_receipt_ns: newest of what statistics took in,
+    which includes the messages of a clock that is constantly ahead.
     """
 
     __slots__ = (
@@ -138,7 +139,7 @@ class SensorQueue:
         return self.stats.period_ns or self.rate_period_ns
 
     def silent_at_ns(self) -> int | None:
-        """When the sensor falls silent if nothing more comes, in receipt time; None: it has sent nothing usable."""
+        """When the sensor falls silent if nothing more comes, in receipt time; None: it has never sent."""
         if self.sent_receipt_ns is None:
             return None
         return self.sent_receipt_ns + int(self.silent_periods * self.period_ns())
@@ -154,15 +155,16 @@ class SensorQueue:
         return heard is not None and now_ns < heard + int(self.silent_periods * self.period_ns())
 
     def overdue_at_ns(self) -> int | None:
-        """When two periods and the p90 latency have passed since the last stamp, in receipt time; None: never sent."""
+        """Two periods and the p90 latency after its last stamp, in receipt time; None: it has never sent."""
         if self.sent_ns is None:
             return None
         return self.sent_ns + 2 * self.period_ns() + (self.stats.latency_p90_ns or 0)
 
     def awaited(self, stamp_ns: int, deadline_ns: int) -> bool:
-        """Whether, unless silent, something nearer to `stamp_ns` is still to come and expected by `deadline_ns`.
+        """Whether, unless silent, something nearer to `stamp_ns` is to come and expected by `deadline_ns`.
 
-        Expected is its next message that is within `max_age`: one period after its last unless it lags by more.
+        Expected is its next message that is within `max_age`: one period after its last unless it lags by
+        more.
         """
         last, stats = self.sent_ns, self.stats
         if last is None or last >= stamp_ns:
@@ -222,7 +224,7 @@ class SensorQueue:
         return max(0, excess)
 
     def nearest(self, stamp_ns: int) -> int | None:
-        """Index of the measurement nearest to `stamp_ns` within `max_age`, the earlier of two; None if there is none."""
+        """Index of the measurement nearest to `stamp_ns` within `max_age`, the earlier of two, or None."""
         times = self.times
         after = bisect_left(times, stamp_ns)
         best = after
@@ -233,7 +235,7 @@ class SensorQueue:
         return best
 
     def earlier(self, index: int, stamp_ns: int) -> tuple[Stamped, ...]:
-        """Up to `sweeps` measurements before `index`, newest first, none older than (sweeps + 1) times `max_age`."""
+        """Up to `sweeps` before `index`, newest first, within (sweeps + 1) times `max_age` of the frame."""
         sweeps = self.timing.sweeps
         if not sweeps:
             return ()

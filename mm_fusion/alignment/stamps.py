@@ -61,7 +61,7 @@ class RunningQuantiles:
         insort(ordered, value)
 
     def at(self, share: float) -> int:
-        """The smallest value that `share` (0..1) of the window does not exceed (nearest rank); raises when empty."""
+        """The smallest value that `share` (0..1) of the window does not exceed; the window is not empty."""
         ordered = self._sorted
         return ordered[max(0, ceil(share * len(ordered)) - 1)]
 
@@ -69,9 +69,9 @@ class RunningQuantiles:
 class StampStatistics:
     """Period, jitter and latency of one sensor over its newest messages, ns; None while unknown.
 
-    period_ns: median interval of stamps. jitter_ns: how much shorter than `period_ns` the shortest interval was
-    (a bound on what has been seen). latency_ns, latency_p90_ns: receipt minus time, negative for a clock ahead.
-    Given values stand in place of measured ones; the measured ones stay readable as `measured_*`.
+    period_ns: median interval of stamps. jitter_ns: how much shorter than `period_ns` the shortest interval
+    was (a bound on what has been seen). latency_ns, latency_p90_ns: receipt minus time, negative for a clock
+    ahead. Given values stand in place of measured ones; the measured ones stay readable as `measured_*`.
     """
 
     __slots__ = (

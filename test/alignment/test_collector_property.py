@@ -149,7 +149,7 @@ def test_all_interleavings_give_the_frames_of_the_definition(data: st.DataObject
 
 @st.composite
 def calls(draw: st.DrawFn, jumps: bool = True) -> list[tuple[str, int, int]]:
-    """(sensor, time, receipt) with every oddity: repeats, gaps, bursts; and jumps of stamps and receipt times."""
+    """(sensor, time, receipt) with repeats, gaps and bursts; and with jumps of stamps and receipt times."""
     receipt, log = 10_000 * MS, []
     offsets = {"a": 0, "b": 0, "c": 0}
     for _ in range(draw(st.integers(1, 80))):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ def plain_copy(message: Any) -> np.ndarray:
 
 
 def plain_decode_cloud(message: Any) -> tuple[np.ndarray, ...]:
-    """A cloud's columns by a structured view, as sensor_msgs_py and ros2_numpy read them, finite rows alone."""
+    """A cloud's columns by a structured view, as ros2_numpy reads them, finite rows alone."""
     codes = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
     layout = {
         "names": [f.name for f in message.fields],
@@ -45,3 +48,82 @@ def plain_decode_jpeg_half(data: np.ndarray) -> np.ndarray:
 
     pixels = plain_decode_jpeg(data)
     return np.asarray(cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+
+
+class PlainApproximateTime:
+    """Sets of messages within `slop_ns`, one of each topic, in the manner of message_filters' Python class.
+
+    Emits when a message completes a set; with a topic silent it emits nothing, ever.
+    """
+
+    def __init__(self, topics: Sequence[str], queue_size: int, slop_ns: int) -> None:
+        self.queues: dict[str, dict[int, Any]] = {topic: {} for topic in topics}
+        self.queue_size = queue_size
+        self.slop_ns = slop_ns
+        self.sets: list[dict[str, Any]] = []
+        self.lock = threading.Lock()
+
+    def add(self, topic: str, stamp_ns: int, message: Any) -> None:
+        """Take in one message; a whole set of the nearest stamps goes to `sets`."""
+        with self.lock:
+            queue = self.queues[topic]
+            queue[stamp_ns] = message
+            while len(queue) > self.queue_size:
+                del queue[min(queue)]
+            near = self._near(topic, stamp_ns)
+            if near is not None:
+                self._emit(topic, stamp_ns, near)
+
+    def _near(self, topic: str, stamp_ns: int) -> list[list[int]] | None:
+        near = []
+        for other, queue in self.queues.items():
+            if other == topic:
+                continue
+            stamps = [stamp for stamp in queue if abs(stamp - stamp_ns) <= self.slop_ns]
+            if not stamps:
+                return None
+            near.append(sorted(stamps, key=lambda stamp: abs(stamp - stamp_ns)))
+        return near
+
+    def _emit(self, topic: str, stamp_ns: int, near: list[list[int]]) -> None:
+        others = [other for other in self.queues if other != topic]
+        for stamps in itertools.product(*near):
+            if max(*stamps, stamp_ns) - min(*stamps, stamp_ns) > self.slop_ns:
+                continue
+            chosen = {topic: stamp_ns, **dict(zip(others, stamps))}
+            self.sets.append({name: self.queues[name].pop(stamp) for name, stamp in chosen.items()})
+            return
+
+
+class PlainRosApproximateTime(PlainApproximateTime):
+    """The same on rclpy's Time and Duration, as message_filters counts; needs rclpy."""
+
+    def __init__(self, topics: Sequence[str], queue_size: int, slop_ns: int) -> None:
+        super().__init__(topics, queue_size, slop_ns)
+        from rclpy.duration import Duration
+        from rclpy.time import Time
+
+        self.time, self.duration = Time, Duration
+        self.slop = Duration(nanoseconds=slop_ns)
+
+    def _near(self, topic: str, stamp_ns: int) -> list[list[int]] | None:
+        near = []
+        for other, queue in self.queues.items():
+            if other == topic:
+                continue
+            deltas = ((stamp, self.duration(nanoseconds=abs(stamp - stamp_ns))) for stamp in queue)
+            stamps = [(self.time(nanoseconds=stamp), delta) for stamp, delta in deltas if delta <= self.slop]
+            if not stamps:
+                return None
+            near.append([stamp for stamp, _ in sorted(stamps, key=lambda pair: pair[1])])
+        return near
+
+    def _emit(self, topic: str, stamp_ns: int, near: list[list[Any]]) -> None:
+        others = [other for other in self.queues if other != topic]
+        stamp = self.time(nanoseconds=stamp_ns)
+        for stamps in itertools.product(*near):
+            if max(*stamps, stamp) - min(*stamps, stamp) > self.slop:
+                continue
+            chosen = {topic: stamp, **dict(zip(others, stamps))}
+            self.sets.append({name: self.queues[name].pop(at.nanoseconds) for name, at in chosen.items()})
+            return
