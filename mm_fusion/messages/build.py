@@ -1,4 +1,4 @@
-"""What rclpy's and rosbags' message classes want differently: sequences of numbers, and which fields there are."""
+"""Where rclpy's and rosbags' message classes differ: number sequences, and which fields there are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _TYPECODES = {"u1": "B", "f4": "f", "f8": "d", "u2": "H"}
 
 def time_of(stamp_ns: int, types: Types) -> Any:
     """builtin_interfaces/Time of `stamp_ns`."""
-    return types("builtin_interfaces/msg/Time")(sec=int(stamp_ns) // SECOND_NS, nanosec=int(stamp_ns) % SECOND_NS)
+    return types("builtin_interfaces/msg/Time")(
+        sec=int(stamp_ns) // SECOND_NS, nanosec=int(stamp_ns) % SECOND_NS
+    )
 
 
 def header_of(stamp_ns: int, frame_id: str, types: Types) -> Any:
@@ -64,7 +66,7 @@ def sequence_of(values: Any, dtype: str, kind: type) -> Any:
     if not is_rclpy(kind):
         return flat
     filled = array.array(_TYPECODES[dtype])
-    filled.frombytes(memoryview(flat).cast("B") if flat.size else b"")
+    filled.frombytes(flat.view(np.uint8).data if flat.size else b"")
     return filled
 
 

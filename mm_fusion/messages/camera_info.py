@@ -34,7 +34,7 @@ _MOST_TURN_RAD = 1e-3
 def decode_camera_info(message: Any, sensor: SensorConfig | None = None) -> CameraModel:
     """The camera model of the published image, binning and region of interest taken in.
 
-    With `fields: {rectified: "true"}` in the vehicle file the images are rectified: P holds, without distortion.
+    With `fields: {rectified: "true"}` in the vehicle file the images are rectified: P holds.
     Raises `MeasurementError` (`no_calibration`) where K is empty or the distortion is of no known model.
     """
     with reading("CameraInfo", (sensor.info_topic or sensor.topic) if sensor else "camera info"):
@@ -62,7 +62,8 @@ def _rectified_matrix(message: Any, sensor: SensorConfig | None) -> Float64:
     turn = float(np.abs(rotation - np.eye(3)).max()) if rotation.any() else 0.0
     if not turn <= _MOST_TURN_RAD and not (sensor and sensor.frame):
         raise MeasurementError(
-            f"expected R of rectified images to be the identity, got one that turns by about {turn:.3f} rad; name "
+            f"expected R of rectified images to be the identity, got one that turns by about {turn:.3f} "
+            "rad; name "
             "the rectified camera's frame by `frame` in the vehicle file",
             DropReason.NO_CALIBRATION,
         )
@@ -72,7 +73,8 @@ def _rectified_matrix(message: Any, sensor: SensorConfig | None) -> Float64:
 def _check_matrix(matrix: Float64) -> None:
     if not (np.isfinite(matrix).all() and matrix[0, 0] > 0 and matrix[1, 1] > 0):
         raise MeasurementError(
-            f"expected a camera matrix with focal lengths above 0, got {matrix.tolist()}; calibrate the camera, or "
+            f"expected a camera matrix with focal lengths above 0, got {matrix.tolist()}; calibrate the "
+            "camera, or "
             "give `camera: {matrix: ...}` in the vehicle file",
             DropReason.NO_CALIBRATION,
         )
@@ -102,7 +104,8 @@ def _first(coefficients: Float64, count: int, spelled: str) -> Float64:
 
 def _unknown_model(spelled: str, coefficients: Float64) -> MeasurementError:
     return MeasurementError(
-        f"expected the distortion of plumb_bob, rational_polynomial (8) or equidistant (4), got {spelled!r} with "
+        "expected the distortion of plumb_bob, rational_polynomial (8) or equidistant (4), got "
+        f"{spelled!r} with "
         f"{coefficients.tolist()}; calibrate with one of these, or publish rectified images",
         DropReason.NO_CALIBRATION,
     )

@@ -30,7 +30,15 @@ RADAR_FIELDS: dict[str, tuple[str, ...]] = {
     "x": ("x",),
     "y": ("y",),
     "z": ("z",),
-    "velocity": ("velocity", "doppler", "radial_speed", "v_r", "range_rate", "doppler_velocity", "radial_velocity"),
+    "velocity": (
+        "velocity",
+        "doppler",
+        "radial_speed",
+        "v_r",
+        "range_rate",
+        "doppler_velocity",
+        "radial_velocity",
+    ),
     "velocity_comp": ("v_r_compensated", "velocity_comp", "doppler_comp", "v_comp"),
     "vx_comp": ("vx_comp",),
     "vy_comp": ("vy_comp",),
@@ -68,6 +76,8 @@ class CloudBytes:
         """(height, width) strided view of one column, in the message's own byte order."""
         dtype = np.dtype((">" if self.bigendian else "<") + DATATYPES[column.datatype])
         shape, strides = (self.height, self.width), (self.row_step, self.point_step)
+        if not self.width * self.height:  # NumPy finds no place for an offset in an empty buffer
+            return np.zeros(shape, dtype)
         return np.ndarray(shape, dtype, self.raw, column.offset, strides)
 
 
@@ -80,7 +90,8 @@ def read_fields(message: Any) -> dict[str, Column]:
         size = np.dtype(DATATYPES[column.datatype]).itemsize if column.datatype in DATATYPES else 0
         if not (size and 0 <= column.offset <= step - size):
             raise MeasurementError(
-                f"expected fields of datatype 1..8 inside a point of {step} bytes, got {column.name!r} of datatype "
+                f"expected fields of datatype 1..8 inside a point of {step} bytes, got {column.name!r} "
+                "of datatype "
                 f"{column.datatype} at byte {column.offset}; the driver fills the cloud's fields wrongly"
             )
         columns.setdefault(column.name, column)
@@ -96,7 +107,9 @@ def read_cloud(message: Any) -> CloudBytes:
             f"expected at most {MAX_POINTS} points, got {height} x {width}; thin the cloud in the driver"
         )
     if step <= 0 and width * height > 0:
-        raise MeasurementError(f"expected a point_step above 0, got {step}; the driver fills the cloud wrongly")
+        raise MeasurementError(
+            f"expected a point_step above 0, got {step}; the driver fills the cloud wrongly"
+        )
     row_step = _row_step(width, height, step, int(message.row_step), len(raw))
     return CloudBytes(raw, width, height, step, row_step, bool(message.is_bigendian), read_fields(message))
 
@@ -107,7 +120,8 @@ def _row_step(width: int, height: int, step: int, claimed: int, size: int) -> in
     if width * step * height == size:  # several drivers leave row_step at zero
         return width * step
     raise MeasurementError(
-        f"expected {height} x {width} points of {step} bytes ({height * width * step} bytes, row_step {claimed}), "
+        f"expected {height} x {width} points of {step} bytes ({height * width * step} bytes, row_step "
+        f"{claimed}), "
         f"got {size} bytes of data; the message was cut or the driver fills the sizes wrongly"
     )
 
@@ -117,8 +131,8 @@ def assign_columns(
 ) -> dict[str, Column]:
     """Column by property: as the vehicle's `fields` says, else the first known name that is there, any case.
 
-    An override may end in a unit (`t:ns`) and be empty (the property is not read). Raises `MeasurementError` where
-    an override names a column that is not there.
+    An override may end in a unit (`t:ns`) and be empty (the property is not read). Raises `MeasurementError`
+    where an override names a column that is not there.
     """
     lower: dict[str, Column] = {}
     for name, column in columns.items():
@@ -127,7 +141,9 @@ def assign_columns(
     for prop, names in table.items():
         if prop in override:
             names = _overriding(prop, override[prop], columns)
-        match = next((columns.get(name) or lower.get(name) for name in names if name in columns or name in lower), None)
+        match = next(
+            (columns.get(name) or lower.get(name) for name in names if name in columns or name in lower), None
+        )
         if match is not None:
             found[prop] = match
     return found
@@ -137,18 +153,22 @@ def _overriding(prop: str, value: str, columns: Mapping[str, Column]) -> tuple[s
     name = value.split(":")[0]
     if name and name not in columns:
         raise MeasurementError(
-            f"expected a field {name!r} (`fields: {{{prop}: {value}}}` of the vehicle file), got {_listed(columns)}; "
+            f"expected a field {name!r} (`fields: {{{prop}: {value}}}` of the vehicle file), got "
+            f"{_listed(columns)}; "
             "correct the vehicle file"
         )
     return (name,) if name else ()
 
 
-def need_position(found: Mapping[str, Column], columns: Mapping[str, Column]) -> tuple[Column, Column, Column]:
+def need_position(
+    found: Mapping[str, Column], columns: Mapping[str, Column]
+) -> tuple[Column, Column, Column]:
     """The columns x, y, z; raises `MeasurementError` where one is missing or no float."""
     for prop in ("x", "y", "z"):
         if prop not in found or found[prop].datatype not in (7, 8):
             raise MeasurementError(
-                f"expected a float field {prop}, got {_listed(columns)}; name it in `fields` of the vehicle file"
+                f"expected a float field {prop}, got {_listed(columns)}; name it in `fields` of the "
+                "vehicle file"
             )
     return found["x"], found["y"], found["z"]
 

@@ -1,7 +1,7 @@
 """The bytes of a LiDAR cloud to arrays in one pass over memory (compiled; any layout, one compilation).
 
-Points go in blocks that stay in the cache. Each column of a block has its own tight loop, so the kind of a column
-is asked once a block and not once a point; a block without a point to cut needs no second look.
+Points go in blocks that stay in the cache. Each column of a block has its own tight loop, so the kind of a
+column is asked once a block and not once a point; a block without a point to cut needs no second look.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RAW = types.Array(types.uint8, 1, "C", readonly=True)
 
 
 def _loader(kind: Any) -> Any:
-    """A compiled function (raw, byte) -> the number of numba type `kind` that starts there, aligned or not."""
+    """A compiled function (raw, byte) -> the number of numba type `kind` there, aligned or not."""
 
     @intrinsic
     def load(typingctx: Any, raw: Any, at: Any) -> Any:
@@ -78,95 +78,98 @@ def _number(raw: Any, at: int, kind: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _read_xyz(raw: Any, first: int, step: int, count: int, at: Any, kind: Any, xyz: Any, to: int) -> None:
-    """`count` positions into the flat (3N,) `xyz` from element 3 * `to` on."""
-    together = at[1] == at[0] + 4 and at[2] == at[0] + 8
-    if together and kind[0] == 7 and kind[1] == 7 and kind[2] == 7:
-        source = first + at[0]
-        target = 3 * to
-        for _ in range(count):
-            _copy_12(raw, source, xyz, target)
-            source += step
-            target += 3
+def _read_xyz(raw: Any, first: int, step: int, at: Any, kind: Any, xyz: Any) -> None:
+    """Positions into the flat (3n,) `xyz`."""
+    if at[1] == at[0] + 4 and at[2] == at[0] + 8 and kind[0] == 7 and kind[1] == 7 and kind[2] == 7:
+        for j in range(len(xyz) // 3):
+            _copy_12(raw, first + at[0] + j * step, xyz, 3 * j)
         return
-    for j in range(count):
+    for j in range(len(xyz) // 3):
         for axis in range(3):
-            xyz[3 * (to + j) + axis] = np.float32(_number(raw, first + j * step + at[axis], kind[axis]))
+            xyz[3 * j + axis] = np.float32(_number(raw, first + j * step + at[axis], kind[axis]))
 
 
 @njit(cache=True, nogil=True)
-def _read_intensity(raw: Any, first: int, step: int, count: int, kind: int, scale: Any, out: Any, to: int) -> None:
-    """`count` intensities times `scale`, held to 0..1; not a number becomes 0."""
-    zero, one = np.float32(0), np.float32(1)
-    for j in range(count):
-        if kind == 7:
-            value = _float32(raw, first + j * step) * scale
-        elif kind == 2:
-            value = np.float32(_uint8(raw, first + j * step)) * scale
-        else:
-            value = np.float32(np.float32(_number(raw, first + j * step, kind)) * scale)
-        value = value if value > zero else zero
-        out[to + j] = value if value < one else one
+def _unit(value: Any) -> Any:
+    """`value` held to 0..1; not a number becomes 0."""
+    value = value if value > np.float32(0) else np.float32(0)
+    return value if value < np.float32(1) else np.float32(1)
 
 
 @njit(cache=True, nogil=True)
-def _read_ring(raw: Any, first: int, step: int, count: int, kind: int, out: Any, to: int) -> None:
-    """`count` ring numbers; what does not fit becomes -1."""
+def _read_intensity(raw: Any, first: int, step: int, kind: int, scale: Any, out: Any) -> None:
+    """Intensities times `scale`, held to 0..1."""
+    if kind == 7:
+        for j in range(len(out)):
+            out[j] = _unit(_float32(raw, first + j * step) * scale)
+        return
+    for j in range(len(out)):
+        out[j] = _unit(np.float32(np.float32(_number(raw, first + j * step, kind)) * scale))
+
+
+@njit(cache=True, nogil=True)
+def _read_ring(raw: Any, first: int, step: int, kind: int, out: Any) -> None:
+    """Ring numbers; what int16 does not hold becomes -1."""
     if kind == 4:
-        for j in range(count):
-            out[to + j] = np.int16(_uint16(raw, first + j * step))
+        for j in range(len(out)):
+            out[j] = max(np.int16(_uint16(raw, first + j * step)), np.int16(-1))
         return
-    if kind == 2:
-        for j in range(count):
-            out[to + j] = np.int16(_uint8(raw, first + j * step))
-        return
-    for j in range(count):
+    for j in range(len(out)):
         value = _number(raw, first + j * step, kind)
-        out[to + j] = np.int16(value) if 0 <= value < 32768 else np.int16(-1)
+        out[j] = np.int16(value) if 0 <= value < 32768 else np.int16(-1)
 
 
 @njit(cache=True, nogil=True)
-def _read_time(raw: Any, first: int, step: int, count: int, kind: int, rule: Any, out: Any, to: int) -> int:
-    """`count` offsets in ns by `rule` (origin, unit_ns, shift_ns, limit_ns); returns how many were off (then 0)."""
+def _read_time(raw: Any, first: int, step: int, kind: int, rule: Any, out: Any) -> int:
+    """Offsets in ns by `rule` (origin, unit_ns, shift_ns, limit_ns); returns how many were too far (0)."""
     origin, unit, shift, limit = rule
+    if kind == 5 and origin == 0 and unit == 1:
+        return _read_whole_ns(raw, first, step, np.int64(shift), np.int64(limit), out)
     off = 0
-    for j in range(count):
-        if kind == 6:
-            value = np.float64(_uint32(raw, first + j * step))
-        elif kind == 7:
-            value = np.float64(_float32(raw, first + j * step))
-        else:
-            value = _number(raw, first + j * step, kind)
-        offset = (value - origin) * unit + shift
+    for j in range(len(out)):
+        offset = (_number(raw, first + j * step, kind) - origin) * unit + shift
         usable = abs(offset) <= limit
         off += 0 if usable else 1
-        out[to + j] = np.int32(np.rint(offset)) if usable else np.int32(0)
+        out[j] = np.int32(np.rint(offset)) if usable else np.int32(0)
     return off
 
 
 @njit(cache=True, nogil=True)
-def _inside(xyz: Any, at: int, nearest: Any, farthest: Any) -> bool:
-    """Whether the squared range of a point is within bounds; False where anything is not finite."""
-    x, y, z = xyz[3 * at], xyz[3 * at + 1], xyz[3 * at + 2]
+def _read_whole_ns(raw: Any, first: int, step: int, shift: int, limit: int, out: Any) -> int:
+    """As `_read_time` for int32 ns, which need no rounding."""
+    off = 0
+    for j in range(len(out)):
+        offset = np.int64(_int32(raw, first + j * step)) + shift
+        usable = -limit <= offset <= limit
+        off += 0 if usable else 1
+        out[j] = np.int32(offset if usable else 0)
+    return off
+
+
+@njit(cache=True, nogil=True)
+def _inside(xyz: Any, j: int, nearest: Any, farthest: Any) -> bool:
+    """Whether the squared range of point `j` is within bounds; False where anything is not finite."""
+    x, y, z = xyz[3 * j], xyz[3 * j + 1], xyz[3 * j + 2]
     squared = x * x + y * y + z * z
     return squared >= nearest and squared <= farthest
 
 
 @njit(cache=True, nogil=True)
-def _count_inside(xyz: Any, first: int, count: int, nearest: Any, farthest: Any) -> int:
+def _count_inside(xyz: Any, nearest: Any, farthest: Any) -> int:
+    """How many of the points of a block are to be kept."""
     inside = np.int32(0)
-    for j in range(first, first + count):
+    for j in range(len(xyz) // 3):
         if _inside(xyz, j, nearest, farthest):
             inside += np.int32(1)
     return inside
 
 
 @njit(cache=True, nogil=True)
-def _compact(xyz: Any, intensity: Any, ring: Any, offset: Any, first: int, count: int, near: Any, far: Any) -> int:
-    """Close the gaps that cut points leave in a block; returns where the next block goes."""
-    to = first
-    for j in range(first, first + count):
-        inside = _inside(xyz, j, near, far)
+def _compact(xyz: Any, intensity: Any, ring: Any, offset: Any, nearest: Any, farthest: Any) -> None:
+    """Close the gaps that cut points leave in a block."""
+    to = 0
+    for j in range(len(intensity)):
+        inside = _inside(xyz, j, nearest, farthest)
         for axis in range(3):
             xyz[3 * to + axis] = xyz[3 * j + axis]
         intensity[to] = intensity[j]
@@ -174,17 +177,36 @@ def _compact(xyz: Any, intensity: Any, ring: Any, offset: Any, first: int, count
             ring[to] = ring[j]
         offset[to] = offset[j]
         to += 1 if inside else 0
-    return to
+
+
+@njit(cache=True, nogil=True)
+def _read_block(
+    raw: Any, first: int, step: int, at: Any, kind: Any, scale: Any, rule: Any, block: Any
+) -> int:
+    """All columns of the points that fill `block`; absent ones become 0. Returns how many were mistimed."""
+    xyz, intensity, ring, offset = block
+    _read_xyz(raw, first, step, at, kind, xyz)
+    if kind[3]:
+        _read_intensity(raw, first + at[3], step, kind[3], scale, intensity)
+    else:
+        intensity[:] = 0
+    if kind[4]:
+        _read_ring(raw, first + at[4], step, kind[4], ring)
+    if kind[5]:
+        return _read_time(raw, first + at[5], step, kind[5], rule, offset)
+    offset[:] = 0
+    return 0
 
 
 @njit(cache=True, nogil=True)
 def read_points(
     raw: Any, step: int, count: int, at: Any, kind: Any, bounds: Any, scale: Any, rule: Any, out: Any
 ) -> tuple[int, int]:
-    """Fill `out` = (xyz (3N,), intensity, ring (N or 0), offset) with the points inside; returns kept and mistimed.
+    """Fill `out` = (xyz (3N,), intensity, ring (N or 0), offset) with the points inside.
 
-    raw: read-only uint8, packed points of `step` bytes in the machine's byte order. at, kind: byte and PointField
-    datatype (0: none) of x, y, z, intensity, ring, time. bounds: squared range, float32. rule: as `_read_time`.
+    raw: read-only uint8, packed points of `step` bytes in the machine's byte order. at, kind: byte and
+    PointField's datatype (0: none) of x, y, z, intensity, ring, time. bounds: squared range, float32. rule:
+    as in `_read_time`. Returns how many points were kept and how many were mistimed.
     """
     xyz, intensity, ring, offset = out
     nearest, farthest = bounds
@@ -192,27 +214,20 @@ def read_points(
     mistimed = 0
     for start in range(0, count, BLOCK):
         size = min(BLOCK, count - start)
-        first = start * step
-        _read_xyz(raw, first, step, size, at, kind, xyz, kept)
-        if kind[3]:
-            _read_intensity(raw, first + at[3], step, size, kind[3], scale, intensity, kept)
-        else:
-            intensity[kept : kept + size] = 0
-        if kind[4]:
-            _read_ring(raw, first + at[4], step, size, kind[4], ring, kept)
-        if kind[5]:
-            mistimed += _read_time(raw, first + at[5], step, size, kind[5], rule, offset, kept)
-        else:
-            offset[kept : kept + size] = 0
-        if _count_inside(xyz, kept, size, nearest, farthest) == size:
-            kept += size
-        else:
-            kept = _compact(xyz, intensity, ring, offset, kept, size, nearest, farthest)
+        end = kept + size
+        block = (xyz[3 * kept : 3 * end], intensity[kept:end], ring[kept:end], offset[kept:end])
+        mistimed += _read_block(raw, start * step, step, at, kind, scale, rule, block)
+        inside = _count_inside(block[0], nearest, farthest)
+        if inside < size:
+            _compact(block[0], block[1], block[2], block[3], nearest, farthest)
+        kept += inside
     return kept, mistimed
 
 
 @njit(cache=True, nogil=True)
-def sample_points(raw: Any, step: int, count: int, at: Any, kind: Any, bounds: Any) -> tuple[float, float, float]:
+def sample_points(
+    raw: Any, step: int, count: int, at: Any, kind: Any, bounds: Any
+) -> tuple[float, float, float]:
     """Lowest and highest raw time and highest intensity among a sample of the points inside (NaN: none)."""
     low, high, brightest = np.inf, -np.inf, 0.0
     xyz = np.empty(3, np.float32)

@@ -34,20 +34,28 @@ _SYNONYMS: dict[str, str] = {
 
 
 def decode_image_detections(message: Any, sensor: SensorConfig, receipt_ns: int) -> Deferred[ImageDetections]:
-    """2D objects of one image, read at first use. `fields: {"2": car}` of the vehicle file names odd labels."""
+    """2D objects of one image, read at first use. `fields: {"2": car}` in the vehicle file names a label."""
     with reading("Detection2DArray", sensor.topic):
         header = read_header(message, sensor, receipt_ns)
         count = len(message.detections)
         if count > MAX_DETECTIONS:
-            raise MeasurementError(f"expected at most {MAX_DETECTIONS} objects, got {count}; raise the score threshold")
+            raise MeasurementError(
+                f"expected at most {MAX_DETECTIONS} objects, got {count}; raise the score threshold"
+            )
     decode = partial(_read_detections, message.detections, header, sensor)
     return Deferred(header.stamp_ns, header.frame_id, count * _DETECTION_BYTES, decode)
 
 
-def _read_detections(detections: Sequence[Any], header: SensorHeader, sensor: SensorConfig) -> ImageDetections:
+def _read_detections(
+    detections: Sequence[Any], header: SensorHeader, sensor: SensorConfig
+) -> ImageDetections:
     """All objects whose box is finite and not empty."""
     with reading("Detection2DArray", sensor.topic), np.errstate(all="ignore"):
-        box = np.array([_box(detection.bbox) for detection in detections], np.float64).reshape(-1, 4).astype(np.float32)
+        box = (
+            np.array([_box(detection.bbox) for detection in detections], np.float64)
+            .reshape(-1, 4)
+            .astype(np.float32)
+        )
         best = [_best_hypothesis(detection.results) for detection in detections]
         score = np.nan_to_num(np.clip(np.array([score for _, score in best], np.float32), 0, 1))
         class_id = np.array([class_of_label(label, sensor.fields) for label, _ in best], np.int16)
@@ -56,7 +64,7 @@ def _read_detections(detections: Sequence[Any], header: SensorHeader, sensor: Se
 
 
 def _box(bbox: Any) -> tuple[float, float, float, float]:
-    """left, top, right, bottom around a box that may be turned; its centre is `position` since vision_msgs 4."""
+    """left, top, right, bottom around a box, turned or not; its centre is `position` since vision_msgs 4."""
     center = getattr(bbox.center, "position", bbox.center)
     cos, sin = abs(np.cos(bbox.center.theta)), abs(np.sin(bbox.center.theta))
     half_x = (bbox.size_x * cos + bbox.size_y * sin) / 2

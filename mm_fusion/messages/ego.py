@@ -1,4 +1,4 @@
-"""Odometry and TwistWithCovarianceStamped to `EgoMotion`; the twist is in the child (the vehicle's own) frame."""
+"""Odometry and TwistWithCovarianceStamped to `EgoMotion`; the twist is in the vehicle's own frame."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mm_fusion.messages.header import frame_name, header_ns, reading
 
 
 def decode_odometry(message: Any, base_frame: str | None = None, topic: str = "odometry") -> EgoMotion:
-    """Twist and pose of nav_msgs/Odometry; raises `MeasurementError` where the twist is not one of `base_frame`."""
+    """Twist and pose of nav_msgs/Odometry, whose child frame must be `base_frame`."""
     with reading("Odometry", topic):
         _check_frame(frame_name(message.child_frame_id), base_frame, "child_frame_id")
         return _ego_motion(message, _pose(message.pose.pose))
 
 
 def decode_twist(message: Any, base_frame: str | None = None, topic: str = "twist") -> EgoMotion:
-    """Twist of geometry_msgs/TwistWithCovarianceStamped, in its header's frame, which must be `base_frame`."""
+    """Twist of geometry_msgs/TwistWithCovarianceStamped, whose frame must be `base_frame`."""
     with reading("TwistWithCovarianceStamped", topic):
         _check_frame(frame_name(message.header.frame_id), base_frame, "frame_id")
         return _ego_motion(message, None)
@@ -29,7 +29,9 @@ def decode_twist(message: Any, base_frame: str | None = None, topic: str = "twis
 def _ego_motion(message: Any, odom_from_base: Float64 | None) -> EgoMotion:
     twist = message.twist.twist
     linear, angular = _vector(twist.linear), _vector(twist.angular)
-    return EgoMotion(header_ns(message), linear, angular, odom_from_base, _linear_cov(message.twist.covariance))
+    return EgoMotion(
+        header_ns(message), linear, angular, odom_from_base, _linear_cov(message.twist.covariance)
+    )
 
 
 def _check_frame(name: str, base_frame: str | None, field: str) -> None:

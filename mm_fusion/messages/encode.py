@@ -1,4 +1,4 @@
-"""All that can be sent: `encode_*(record, ..., types)` fills every field of rclpy's or rosbags' message classes."""
+"""All that can be sent: `encode_*(record, ..., types)` fills every field of rclpy's or rosbags' classes."""
 
 from __future__ import annotations
 

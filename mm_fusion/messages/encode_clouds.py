@@ -44,7 +44,7 @@ TRACK_ID_LIMIT = 2**24
 def cloud_message(header: Any, points: NDArray, types: Types) -> Any:
     """PointCloud2 of (N,) structured `points`, whose fields it keeps by name."""
     kind = types("sensor_msgs/msg/PointCloud2")
-    fields = points.dtype.fields or {}
+    fields: Mapping[str, Any] = points.dtype.fields or {}
     point_field = types("sensor_msgs/msg/PointField")
     return kind(
         header=header,
@@ -63,7 +63,7 @@ def cloud_message(header: Any, points: NDArray, types: Types) -> Any:
 
 
 def encode_lidar(sweep: LidarSweep, types: Types) -> Any:
-    """PointCloud2 of a sweep, 22 bytes a point; the stamp is the scan's middle, intensity 0..1 (ring 0: unknown)."""
+    """PointCloud2 of a sweep, 22 bytes a point; the stamp is the scan's middle, intensity 0..1."""
     points = np.zeros(len(sweep.xyz), _LIDAR_POINT)
     points["x"], points["y"], points["z"] = sweep.xyz.T
     points["intensity"], points["t"] = sweep.intensity, sweep.time_offset_ns
@@ -73,7 +73,7 @@ def encode_lidar(sweep: LidarSweep, types: Types) -> Any:
 
 
 def encode_radar_cloud(scan: RadarScan, types: Types) -> Any:
-    """PointCloud2 of a scan: x y z, `velocity` receding-positive (`velocity_comp` where compensated), and the strength."""
+    """PointCloud2 of a scan: x y z, receding-positive `velocity` (or `velocity_comp`), and strength."""
     velocity = "velocity_comp" if scan.compensated else "velocity"
     names = ("x", "y", "z", velocity, scan.strength_kind)
     points = np.zeros(len(scan.xyz), [(name, "<f4") for name in names])
@@ -89,7 +89,7 @@ def encode_detections_cloud(
     types: Types,
     extra: Mapping[str, NDArray] | None = None,
 ) -> Any:
-    """PointCloud2 with one point per object and every field of `DETECTION_FIELDS`; `extra` columns (N,) follow."""
+    """PointCloud2 with one point per object and all of `DETECTION_FIELDS`; `extra` columns (N,) follow."""
     columns: dict[str, NDArray] = {}
     for name, fields in DETECTION_FIELDS.items():
         array = _track_column(detections) if name == "track_id" else getattr(detections, name)

@@ -56,7 +56,9 @@ def encode_markers(detections: Detections, stamp_ns: int, frame_id: str, types: 
 def _box(detections: Detections, i: int, header: Any, types: Types) -> Any:
     pose = _pose(detections.center[i], float(detections.yaw[i]), types)
     scale = vector_of(detections.size[i], types)
-    return _marker(header, types, "boxes", i, _CUBE, pose=pose, scale=scale, color=_color(detections, i, types, 0.5))
+    return _marker(
+        header, types, "boxes", i, _CUBE, pose=pose, scale=scale, color=_color(detections, i, types, 0.5)
+    )
 
 
 def _arrow(detections: Detections, i: int, header: Any, types: Types) -> Any:
@@ -71,14 +73,24 @@ def _text(detections: Detections, i: int, header: Any, types: Types) -> Any:
     top = detections.center[i] + np.array([0, 0, detections.size[i, 2] / 2 + 0.6])
     scale, color = vector_of((0.0, 0.0, 0.7), types), _color(detections, i, types, 1.0)
     return _marker(
-        header, types, "text", i, _TEXT, pose=_pose(top, 0.0, types), scale=scale, color=color, text=_words(detections, i)
+        header,
+        types,
+        "text",
+        i,
+        _TEXT,
+        pose=_pose(top, 0.0, types),
+        scale=scale,
+        color=color,
+        text=_words(detections, i),
     )
 
 
 def _words(detections: Detections, i: int) -> str:
     """`car 0.91 C20 L70 R10`: class, score, and the share of each sensor in percent."""
     shares = zip("CLR", np.nan_to_num(detections.contribution[i]) * 100)
-    return f"{CLASSES[detections.class_id[i]]} {detections.score[i]:.2f} " + " ".join(f"{s}{v:.0f}" for s, v in shares)
+    return f"{CLASSES[detections.class_id[i]]} {detections.score[i]:.2f} " + " ".join(
+        f"{s}{v:.0f}" for s, v in shares
+    )
 
 
 def _pose(position: Any, yaw: float, types: Types) -> Any:
@@ -97,7 +109,8 @@ def _marker(header: Any, types: Types, ns: str = "", id_: int = 0, type_: int = 
     kind = types("visualization_msgs/msg/Marker")
     zero = types("builtin_interfaces/msg/Duration")(sec=0, nanosec=0)
     origin = types("geometry_msgs/msg/Pose")(
-        position=vector_of((0, 0, 0), types, "geometry_msgs/msg/Point"), orientation=quaternion_of((0, 0, 0, 1), types)
+        position=vector_of((0, 0, 0), types, "geometry_msgs/msg/Point"),
+        orientation=quaternion_of((0, 0, 0, 1), types),
     )
     filled: dict[str, Any] = {
         "header": header,
@@ -116,7 +129,12 @@ def _marker(header: Any, types: Types, ns: str = "", id_: int = 0, type_: int = 
         "mesh_resource": "",
         "mesh_use_embedded_materials": False,
     }
-    later = field_names(kind) & {"texture_resource", "texture", "uv_coordinates", "mesh_file"}  # not in Galactic
+    later = field_names(kind) & {
+        "texture_resource",
+        "texture",
+        "uv_coordinates",
+        "mesh_file",
+    }  # not in Galactic
     filled.update({name: _blank(name, types, kind) for name in later})
     return kind(**{**filled, **given})
 

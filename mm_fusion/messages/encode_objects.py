@@ -24,7 +24,7 @@ AUTOWARE_LABELS: dict[str, int] = {
     "barrier": 9,
     "unknown": 0,
 }
-"""autoware_perception_msgs/ObjectClassification; Autoware's nearest where it has no such class (9: hazard)."""
+"""autoware_perception_msgs/ObjectClassification, the nearest where there is no such class (9: hazard)."""
 
 UNKNOWN_VARIANCE = 1e6
 """What an infinite variance becomes in messages, whose readers invert covariances."""
@@ -72,7 +72,9 @@ def _empty_cloud(header: Any, types: Types) -> Any:
 
 def _hypothesis(detections: Detections, i: int, pose: Any, types: Types) -> Any:
     """ObjectHypothesisWithPose: nested since vision_msgs 3, flat before; `class_id` was `id`."""
-    with_cov = types("geometry_msgs/msg/PoseWithCovariance")(pose=pose, covariance=fixed_of(_pose_cov(detections, i)))
+    with_cov = types("geometry_msgs/msg/PoseWithCovariance")(
+        pose=pose, covariance=fixed_of(_pose_cov(detections, i))
+    )
     kind = types("vision_msgs/msg/ObjectHypothesisWithPose")
     name, score = CLASSES[detections.class_id[i]], float(detections.score[i])
     if "hypothesis" not in field_names(kind):
@@ -103,7 +105,7 @@ def _finite(cov: Float64) -> Float64:
 
 
 def encode_objects(detections: Detections, stamp_ns: int, frame_id: str, types: Types) -> Any:
-    """autoware_perception_msgs/DetectedObjects: with the twist in each object's own axes, and Autoware's classes."""
+    """autoware_perception_msgs/DetectedObjects: twist in each object's own axes, Autoware's classes."""
     objects = [_object(detections, i, types) for i in range(len(detections))]
     header = header_of(stamp_ns, frame_id, types)
     return types("autoware_perception_msgs/msg/DetectedObjects")(header=header, objects=objects)
@@ -146,7 +148,7 @@ def _kinematics(detections: Detections, i: int, types: Types) -> Any:
 
 
 def own_axes(velocity: Any, cov: Any, yaw: float) -> tuple[Float64, Float64]:
-    """Velocity (2,) and covariance (2, 2), finite, turned by -yaw into the object's axes. cov: (3,) xx xy yy."""
+    """Velocity (2,) and finite covariance (2, 2), turned by -yaw into the object's axes. cov: xx xy yy."""
     cos, sin = np.cos(yaw), np.sin(yaw)
     own_from_base = np.array([[cos, sin], [-sin, cos]])
     xx, xy, yy = _finite(np.asarray(cov, np.float64))

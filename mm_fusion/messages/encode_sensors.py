@@ -20,11 +20,17 @@ from mm_fusion.messages.build import (
 
 
 def encode_radar_scan(scan: RadarScan, types: Types) -> Any:
-    """radar_msgs/RadarScan: polar, azimuth counter-clockwise, Doppler receding-positive, strength as amplitude."""
+    """radar_msgs/RadarScan: azimuth counter-clockwise, Doppler receding-positive, strength as amplitude."""
     kind = types("radar_msgs/msg/RadarReturn")
     x, y, z = scan.xyz.astype(np.float64).T
     level = np.hypot(x, y)
-    columns = (np.hypot(level, z), np.arctan2(y, x), np.arctan2(z, level), scan.radial_velocity, scan.strength_db)
+    columns = (
+        np.hypot(level, z),
+        np.arctan2(y, x),
+        np.arctan2(z, level),
+        scan.radial_velocity,
+        scan.strength_db,
+    )
     names = ("range", "azimuth", "elevation", "doppler_velocity", "amplitude")
     returns = [kind(**dict(zip(names, map(float, row)))) for row in zip(*columns)]
     header = header_of(scan.stamp_ns, scan.frame_id, types)
@@ -36,7 +42,9 @@ def encode_camera_info(model: CameraModel, stamp_ns: int, frame_id: str, types: 
     kind = types("sensor_msgs/msg/CameraInfo")
     projection = np.zeros((3, 4))
     projection[:, :3] = model.matrix
-    roi = types("sensor_msgs/msg/RegionOfInterest")(x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    roi = types("sensor_msgs/msg/RegionOfInterest")(
+        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+    )
     return kind(
         header=header_of(stamp_ns, frame_id, types),
         height=int(model.height_px),
@@ -71,7 +79,7 @@ def _transform(edge: StampedTransform, types: Types) -> Any:
 def encode_odometry(
     ego: EgoMotion, types: Types, odom_frame: str = "odom", base_frame: str = "base_link"
 ) -> Any:
-    """nav_msgs/Odometry with the twist in `base_frame`; without a pose the quaternion is zero, which says so."""
+    """nav_msgs/Odometry with the twist in `base_frame`; without a pose its quaternion is zero."""
     return types("nav_msgs/msg/Odometry")(
         header=header_of(ego.stamp_ns, odom_frame, types),
         child_frame_id=base_frame,
@@ -91,7 +99,8 @@ def _pose(odom_from_base: Float64 | None, types: Types) -> Any:
     position = np.zeros(3) if odom_from_base is None else odom_from_base[:3, 3]
     rotation = np.zeros(4) if odom_from_base is None else to_quaternion(odom_from_base)
     return types("geometry_msgs/msg/Pose")(
-        position=vector_of(position, types, "geometry_msgs/msg/Point"), orientation=quaternion_of(rotation, types)
+        position=vector_of(position, types, "geometry_msgs/msg/Point"),
+        orientation=quaternion_of(rotation, types),
     )
 
 

@@ -72,7 +72,8 @@ def read_header(message: Any, sensor: SensorConfig, receipt_ns: int, height_px: 
             DropReason.UNKNOWN_FRAME,
         )
     stamped = receipt_ns if sensor.stamp_source == "receipt" else header_ns(message)
-    return SensorHeader(stamped, measurement_time_ns(stamped, receipt_ns, sensor), frame_id)
+    middle_ns = measurement_time_ns(stamped, receipt_ns, sensor, height_px)
+    return SensorHeader(stamped, middle_ns, frame_id)
 
 
 def payload_bytes(data: Any) -> NDArray[np.uint8]:

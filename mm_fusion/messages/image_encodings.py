@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,16 +59,23 @@ ENCODINGS: dict[str, Encoding] = {
 
 
 def find_encoding(name: str, width: int, height: int) -> Encoding:
-    """The encoding of this name; raises `MeasurementError` for an unknown one, or a size that it cannot have."""
+    """The encoding of this name; raises `MeasurementError` for an unknown one, or an impossible size."""
     encoding = ENCODINGS.get(name.lower())
     if encoding is None:
         raise MeasurementError(
-            f"expected an encoding among {', '.join(ENCODINGS)}, got {name!r}; set the camera driver's encoding"
+            f"expected an encoding among {', '.join(ENCODINGS)}, got {name!r}; set the camera driver's "
+            "encoding"
         )
     pairs = encoding.conversion or ""
-    odd = (width % 2, height % 2) if encoding.rows_per_two == 3 else (width % 2 if "_UYVY" in pairs or "_YUY2" in pairs else 0, 0)
+    odd = (
+        (width % 2, height % 2)
+        if encoding.rows_per_two == 3
+        else (width % 2 if "_UYVY" in pairs or "_YUY2" in pairs else 0, 0)
+    )
     if any(odd) or ("Bayer" in pairs and min(width, height) < 2):
-        raise MeasurementError(f"expected an even size for {name}, got {width}x{height} px; check the camera driver")
+        raise MeasurementError(
+            f"expected an even size for {name}, got {width}x{height} px; check the camera driver"
+        )
     return encoding
 
 
@@ -78,12 +86,12 @@ def stored_rows(encoding: Encoding, height: int) -> int:
 
 def stored_pixels(
     raw: NDArray[np.uint8], encoding: Encoding, shape: tuple[int, int], step: int, bigendian: bool
-) -> NDArray[np.uint8] | NDArray[np.uint16]:
+) -> NDArray[Any]:
     """(rows, W) or (rows, W, channels) pixels as sent, padding left out, in the machine's byte order."""
     height, width = shape
     rows = stored_rows(encoding, height)
     row_bytes = width * encoding.channels * encoding.bytes_per_channel
-    packed = np.ndarray((rows, row_bytes), np.uint8, raw, 0, (step, 1))
+    packed: NDArray[Any] = np.ndarray((rows, row_bytes), np.uint8, raw, 0, (step, 1))
     if encoding.bytes_per_channel == 2:
         wide = np.ascontiguousarray(packed).view(">u2" if bigendian else "<u2").astype(np.uint16)
         return wide if encoding.channels == 1 else wide.reshape(rows, width, encoding.channels)
@@ -96,16 +104,17 @@ def to_rgb(pixels: NDArray[np.uint8], encoding: Encoding) -> NDArray[np.uint8]:
 
     if encoding.conversion is None:
         return np.ascontiguousarray(pixels)
-    converted: NDArray[np.uint8] = cv2.cvtColor(np.ascontiguousarray(pixels), getattr(cv2, encoding.conversion))
-    return converted
+    conversion = getattr(cv2, encoding.conversion)
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), np.uint8)
 
 
 def eight_bits(pixels: NDArray[np.uint16], bits: int | None) -> NDArray[np.uint8]:
-    """16-bit pixels as 8 bits. bits: of the sensor; None: the fewest of 8, 10, 12, 14, 16 that hold the brightest."""
+    """16-bit pixels as 8 bits. bits: of the sensor; None: the fewest of 8, 10 ... 16 for the brightest."""
     if bits is None:
         brightest = int(pixels.max(initial=0))
         bits = next(b for b in (8, 10, 12, 14, 16) if brightest < 2**b)
-    return np.minimum(pixels >> (bits - 8), 255).astype(np.uint8)
+    narrow: NDArray[np.uint8] = np.minimum(pixels >> (bits - 8), 255).astype(np.uint8)
+    return narrow
 
 
 def bits_of(fields: Mapping[str, str]) -> int | None:

@@ -37,8 +37,8 @@ _TAIL_BYTES = 1024
 def decode_image(message: Any, sensor: SensorConfig, receipt_ns: int) -> Deferred[CameraImage]:
     """An Image or CompressedImage; raw pixels become RGB at first use, encoded bytes stay as they are.
 
-    Raises `MeasurementError` at once for a size, step or encoding that cannot be, for corrupt or truncated bytes
-    at the latest in `decode_pixels`.
+    Raises `MeasurementError` at once for a size, step or encoding that cannot be; for corrupt or cut bytes at
+    the latest in `decode_pixels`.
     """
     with reading("Image or CompressedImage", sensor.topic):
         if hasattr(message, "encoding"):
@@ -55,10 +55,13 @@ def _raw_image(message: Any, sensor: SensorConfig, receipt_ns: int) -> Deferred[
     rows, row_bytes = stored_rows(encoding, height), width * encoding.channels * encoding.bytes_per_channel
     if step < row_bytes or len(raw) < step * (rows - 1) + row_bytes:
         raise MeasurementError(
-            f"expected {rows} rows of at least {row_bytes} bytes for {width}x{height} px of {message.encoding}, got "
+            f"expected {rows} rows of at least {row_bytes} bytes for {width}x{height} px of "
+            f"{message.encoding}, got "
             f"step {step} and {len(raw)} bytes; the message was cut or the driver fills the sizes wrongly"
         )
-    decode = partial(_read_raw, raw, encoding, (height, width), step, bool(message.is_bigendian), header, sensor)
+    decode = partial(
+        _read_raw, raw, encoding, (height, width), step, bool(message.is_bigendian), header, sensor
+    )
     return Deferred(header.stamp_ns, header.frame_id, len(raw), decode)
 
 
@@ -90,7 +93,7 @@ def _row_time_ns(sensor: SensorConfig) -> int:
 
 
 def _compressed_image(message: Any, sensor: SensorConfig, receipt_ns: int) -> Deferred[CameraImage]:
-    """The bytes as they came: what they are says their beginning; `format` has too many spellings to be believed."""
+    """The bytes as they came; their beginning says what they are, `format` has too many spellings."""
     spelled = str(message.format)
     raw = payload_bytes(message.data)
     kind = _kind_of(raw, spelled)
@@ -108,7 +111,8 @@ def _kind_of(raw: NDArray[np.uint8], spelled: str) -> Literal["jpeg", "png"]:
     if start == _PNG:
         return "png"
     raise MeasurementError(
-        f"expected the bytes of a JPEG or PNG, got {len(raw)} bytes that begin with {start.hex(' ') or 'nothing'} "
+        f"expected the bytes of a JPEG or PNG, got {len(raw)} bytes that begin with "
+        f"{start.hex(' ') or 'nothing'} "
         f"(format {spelled!r}); set the image transport to jpeg or png (depth images are not read)"
     )
 
@@ -123,17 +127,24 @@ def encoded_size(raw: NDArray[np.uint8]) -> tuple[int, int]:
     at = 2
     while at + 9 <= len(raw) and raw[at] == 0xFF:
         marker = int(raw[at + 1])
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame: ITU-T T.81, table B.1
+        if 0xC0 <= marker <= 0xCF and marker not in (
+            0xC4,
+            0xC8,
+            0xCC,
+        ):  # start of frame: ITU-T T.81, table B.1
             height, width = raw[at + 5 : at + 9].reshape(2, 2) @ (256, 1)
             return int(width), int(height)
-        alone = marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8  # fill byte, or a marker without length
+        alone = (
+            marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8
+        )  # fill byte, or a marker without length
         at += 1 if marker == 0xFF else 2 if alone else 2 + int(raw[at + 2]) * 256 + int(raw[at + 3])
     raise _truncated(raw)
 
 
 def _truncated(raw: NDArray[np.uint8]) -> MeasurementError:
     return MeasurementError(
-        f"expected a whole JPEG or PNG, got {len(raw)} bytes that are corrupt or cut; check the camera driver and "
+        f"expected a whole JPEG or PNG, got {len(raw)} bytes that are corrupt or cut; check the camera "
+        "driver and "
         "the transport for loss"
     )
 
@@ -141,7 +152,7 @@ def _truncated(raw: NDArray[np.uint8]) -> MeasurementError:
 def decode_pixels(image: CameraImage, reduction: int = 1) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of a camera image, its sides divided by `reduction` (1, 2, 4 or 8), rounded up.
 
-    A JPEG is reduced by its decoder, which costs less than full size. Raises `MeasurementError` for corrupt bytes.
+    A JPEG is reduced by its decoder, at less cost. Raises `MeasurementError` for corrupt bytes.
     """
     import cv2
 

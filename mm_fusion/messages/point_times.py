@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from mm_fusion.config import SensorConfig
 from mm_fusion.errors import MeasurementError
@@ -44,11 +43,11 @@ def half_scan_ns(sensor: SensorConfig) -> int:
 def time_rule(low: float, high: float, datatype: int, header: SensorHeader, sensor: SensorConfig) -> TimeRule:
     """The rule for raw times between `low` and `high` of a column of PointField `datatype`.
 
-    Relative times count from the stamp as sent; absolute ones on the header's clock likewise. Times on a clock of
-    their own (GPS week, power-on), or with stamps by receipt, are laid so that their first, middle or last one is
-    at the stamp, as `stamp_at` says. The vehicle file's `fields: {time: "t:ns"}` gives the unit instead.
+    Relative times count from the stamp as sent, absolute ones on the header's clock likewise. Times on a
+    clock of their own (GPS week, power-on), or with stamps by receipt, are laid so that their first, middle
+    or last is at the stamp, as `stamp_at` says. `fields: {time: "t:ns"}` in the vehicle file gives the unit.
     """
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not (math.isfinite(low) and math.isfinite(high)):
         return AT_STAMP
     shift = -float(half_scan_ns(sensor))
     given = _given_unit(sensor)
@@ -68,7 +67,8 @@ def _given_unit(sensor: SensorConfig) -> float | None:
         return None
     if unit not in UNITS_NS:
         raise MeasurementError(
-            f"expected one of the units {', '.join(UNITS_NS)} after the colon of `fields: time`, got {unit!r}; "
+            f"expected one of the units {', '.join(UNITS_NS)} after the colon of `fields: time`, got "
+            f"{unit!r}; "
             "correct the vehicle file"
         )
     return UNITS_NS[unit]
@@ -91,5 +91,5 @@ def _guess_unit(span: float, extreme: float, datatype: int, duration_ns: float) 
     if length <= 0:
         return units[-1]
     if duration_ns > 0:
-        return min(units, key=lambda unit: abs(np.log(length * unit / duration_ns)))
+        return min(units, key=lambda unit: abs(math.log(length * unit / duration_ns)))
     return next((unit for unit in units if length * unit <= LONGEST_SCAN_NS), units[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -35,7 +36,7 @@ _NOTHING_NEARER_M = 1e-3
 
 
 def decode_lidar(message: Any, sensor: SensorConfig, receipt_ns: int) -> Deferred[LidarSweep]:
-    """A LiDAR scan whose points are read at first use; raises `MeasurementError` where header or sizes are wrong."""
+    """A LiDAR scan, its points read at first use; raises `MeasurementError` for a wrong header or size."""
     with reading("PointCloud2", sensor.topic):
         header = read_header(message, sensor, receipt_ns)
         cloud = read_cloud(message)
@@ -45,7 +46,9 @@ def decode_lidar(message: Any, sensor: SensorConfig, receipt_ns: int) -> Deferre
     return Deferred(header.stamp_ns, header.frame_id, len(cloud.raw), decode)
 
 
-def _read_lidar(cloud: CloudBytes, found: dict[str, Column], header: SensorHeader, sensor: SensorConfig) -> LidarSweep:
+def _read_lidar(
+    cloud: CloudBytes, found: dict[str, Column], header: SensorHeader, sensor: SensorConfig
+) -> LidarSweep:
     """The points of a checked cloud with one mask over all columns: finite, and in the sensor's range."""
     from mm_fusion.messages.cloud_points import empty_points, read_points, sample_points  # numba: late
 
@@ -82,7 +85,7 @@ def _squared_range(sensor: SensorConfig) -> tuple[np.float32, np.float32]:
 
 
 def _intensity_scale(datatype: int, brightest: float) -> float:
-    """The value that means 1: by the type of small integers, else the usual scale above the brightest point."""
+    """The value that means 1: by the type of a byte, else the usual scale above the brightest point."""
     if datatype in (1, 2):
         return 255.0
     return next((scale for scale in (1.0, 255.0) if brightest <= scale), 65535.0)
@@ -91,8 +94,10 @@ def _intensity_scale(datatype: int, brightest: float) -> float:
 def _check_times(mistimed: int, count: int, sensor: SensorConfig) -> None:
     if mistimed * 2 > count:
         raise MeasurementError(
-            f"expected point times within 1 s of the scan, got {mistimed} of {count} points outside; give the unit, "
-            f'such as `fields: {{time: "t:ns"}}`, in the vehicle file (now {sensor.fields.get("time", "guessed")!r})'
+            f"expected point times within 1 s of the scan, got {mistimed} of {count} points outside; "
+            "give the unit, "
+            f'such as `fields: {{time: "t:ns"}}`, in the vehicle file (now '
+            f"{sensor.fields.get('time', 'guessed')!r})"
         )
 
 
@@ -105,16 +110,17 @@ def packed(cloud: CloudBytes, found: dict[str, Column]) -> tuple[NDArray[np.uint
     points = np.empty((cloud.height, cloud.width), dtype)
     for prop, column in found.items():
         points[prop] = cloud.column(column)
-    moved = {prop: replace(column, offset=int(dtype.fields[prop][1])) for prop, column in found.items()}  # type: ignore[index]
+    at: Mapping[str, Any] = dtype.fields or {}
+    moved = {prop: replace(column, offset=int(at[prop][1])) for prop, column in found.items()}
     raw = points.reshape(-1).view(np.uint8)
     raw.flags.writeable = False
     return raw, dtype.itemsize, moved
 
 
 def decode_radar_cloud(message: Any, sensor: SensorConfig, receipt_ns: int) -> Deferred[RadarScan]:
-    """A radar scan whose returns are read at first use; raises `MeasurementError` where header or sizes are wrong.
+    """A radar scan, its returns read at first use; raises `MeasurementError` for a wrong header or size.
 
-    Raw Doppler (`doppler_sign` makes it receding-positive) goes before a driver's compensated one, `vx`/`vy` last.
+    Raw Doppler (`doppler_sign` makes it receding-positive) goes before a compensated one, `vx`/`vy` last.
     """
     with reading("radar PointCloud2", sensor.topic):
         header = read_header(message, sensor, receipt_ns)
@@ -126,18 +132,20 @@ def decode_radar_cloud(message: Any, sensor: SensorConfig, receipt_ns: int) -> D
     return Deferred(header.stamp_ns, header.frame_id, len(cloud.raw), decode)
 
 
-
-
 def _need_velocity(found: dict[str, Column], cloud: CloudBytes) -> None:
     pairs = ({"velocity"}, {"velocity_comp"}, {"vx_comp", "vy_comp"}, {"vx", "vy"})
     if not any(pair <= found.keys() for pair in pairs):
         raise MeasurementError(
-            f"expected a Doppler field ({', '.join(RADAR_FIELDS['velocity'])} or vx_comp and vy_comp), got fields "
-            f"{', '.join(cloud.columns) or 'none'}; name it by `fields: {{velocity: NAME}}` in the vehicle file"
+            f"expected a Doppler field ({', '.join(RADAR_FIELDS['velocity'])} or vx_comp and vy_comp), "
+            "got fields "
+            f"{', '.join(cloud.columns) or 'none'}; name it by `fields: {{velocity: NAME}}` in the "
+            "vehicle file"
         )
 
 
-def _read_radar(cloud: CloudBytes, found: dict[str, Column], header: SensorHeader, sensor: SensorConfig) -> RadarScan:
+def _read_radar(
+    cloud: CloudBytes, found: dict[str, Column], header: SensorHeader, sensor: SensorConfig
+) -> RadarScan:
     """The returns of a checked cloud with one mask over all columns: finite, and in the sensor's range."""
     with reading("radar PointCloud2", sensor.topic):
         values = {prop: cloud.column(column).reshape(-1).astype(np.float64) for prop, column in found.items()}
@@ -161,7 +169,7 @@ def _radial_velocity(values: dict[str, NDArray], xyz: NDArray, sensor: SensorCon
 def _strength(values: dict[str, NDArray], count: int, sensor: SensorConfig) -> tuple[NDArray, StrengthKind]:
     """dB and what they are: the overriding field, else rcs, snr, power; zeros where there is none."""
     kinds: tuple[StrengthKind, ...] = ("rcs", "snr", "power")
-    kind = next((kind for kind in kinds if kind in values), "power")
+    kind: StrengthKind = next((kind for kind in kinds if kind in values), "power")
     column = values.get("strength", values.get(kind, np.zeros(count)))
     return column, sensor.strength_kind or kind
 
@@ -175,7 +183,7 @@ def radar_scan(
     kind: StrengthKind,
     compensated: bool,
 ) -> RadarScan:
-    """The record of returns that are finite and in the sensor's range; a strength that is no number becomes 0 dB."""
+    """The returns that are finite and in the sensor's range; a strength that is no number becomes 0 dB."""
     with np.errstate(all="ignore"):
         single = [np.asarray(a, np.float32) for a in (xyz, velocity, strength)]
         distance = np.linalg.norm(xyz, axis=1)

@@ -1,7 +1,7 @@
 """radar_msgs to `RadarScan` and `RadarTracks`.
 
-Azimuth is counter-clockwise (radar_msgs since June 2020); the Doppler sign is stated nowhere and so a property of
-the sensor.
+Azimuth is counter-clockwise (radar_msgs since June 2020); the Doppler sign is stated nowhere: it is a
+property of the sensor.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def decode_radar_scan(message: Any, sensor: SensorConfig, receipt_ns: int) -> De
 
 def _checked_count(rows: Sequence[Any]) -> int:
     if len(rows) > MAX_POINTS:
-        raise MeasurementError(f"expected at most {MAX_POINTS} rows, got {len(rows)}; thin them in the driver")
+        raise MeasurementError(
+            f"expected at most {MAX_POINTS} rows, got {len(rows)}; thin them in the driver"
+        )
     return len(rows)
 
 
@@ -48,10 +50,14 @@ def _read_returns(returns: Sequence[Any], header: SensorHeader, sensor: SensorCo
         rows = [(r.range, r.azimuth, r.elevation, r.doppler_velocity, r.amplitude) for r in returns]
         distance, azimuth, elevation, doppler, amplitude = np.array(rows, np.float64).reshape(-1, 5).T
         level = distance * np.cos(elevation)
-        xyz = np.stack([level * np.cos(azimuth), level * np.sin(azimuth), distance * np.sin(elevation)], axis=1)
+        xyz = np.stack(
+            [level * np.cos(azimuth), level * np.sin(azimuth), distance * np.sin(elevation)], axis=1
+        )
         xyz[distance < 0] = np.nan
         kind = sensor.strength_kind or "power"
-        return radar_scan(header, sensor, xyz, doppler * sensor.doppler_sign, amplitude, kind, compensated=False)
+        return radar_scan(
+            header, sensor, xyz, doppler * sensor.doppler_sign, amplitude, kind, compensated=False
+        )
 
 
 def decode_radar_tracks(message: Any, sensor: SensorConfig, receipt_ns: int) -> Deferred[RadarTracks]:
@@ -86,7 +92,7 @@ def _vectors(points: Sequence[Any]) -> Float32:
 
 
 def _planar_cov(upper: Sequence[Any]) -> Float32:
-    """(N, 3) xx xy yy of upper triangles xx xy xz yy yz zz; what is unfilled or impossible counts as unknown."""
+    """(N, 3) xx xy yy of upper triangles xx xy xz yy yz zz; the unfilled or impossible counts as unknown."""
     cov = np.array([np.asarray(row, np.float64) for row in upper], np.float64).reshape(-1, 6)[:, [0, 1, 3]]
     filled = np.isfinite(cov).all(axis=1) & (cov[:, 0] > 0) & (cov[:, 2] > 0)
     cov[~filled] = (UNFILLED_VARIANCE, 0.0, UNFILLED_VARIANCE)

@@ -24,7 +24,9 @@ def cloud(count: int, unusable: float = 0.0):
     xyz[rng.random(count) < unusable] = np.nan
     time = np.linspace(-5e7, 5e7, count).astype(np.int32)
     ring = rng.integers(0, 32, count).astype(np.int16)
-    return encode_lidar(LidarSweep(10**18, "lidar", xyz, rng.random(count, np.float32), time, ring), message_type)
+    return encode_lidar(
+        LidarSweep(10**18, "lidar", xyz, rng.random(count, np.float32), time, ring), message_type
+    )
 
 
 def jpeg(width: int = 1600, height: int = 900):

@@ -43,4 +43,7 @@ def print_table(ratios: Iterable[Ratio]) -> None:
     print(f"{'case':<44}{'ours ms':>10}{'plain ms':>10}{'ours/plain':>12}{'plain/ours':>12}  aim")
     for row in ratios:
         share = row.ours_over_plain
-        print(f"{row.name:<44}{row.ours_ms:>10.3f}{row.plain_ms:>10.3f}{share:>12.2f}{1 / share:>12.2f}  {row.aim}")
+        print(
+            f"{row.name:<44}{row.ours_ms:>10.3f}{row.plain_ms:>10.3f}{share:>12.2f}{1 / share:>12.2f}  "
+            f"{row.aim}"
+        )
