@@ -50,8 +50,8 @@ def dds_environment(shared_memory: Path = Path("/dev/shm")) -> dict[str, str]:
     segment = segment_bytes(free_bytes(shared_memory))
     if segment < SEGMENT_BYTES:
         print(
-            f"{shared_memory} has room for shared memory segments of {segment >> 20} MB only, {SEGMENT_BYTES >> 20} MB "
-            "is better: large messages may be lost (container: start it with --shm-size=1g)",
+            f"{shared_memory} has room for shared memory segments of {segment >> 20} MB only, "
+            f"{SEGMENT_BYTES >> 20} MB is better: large messages may be lost (container: --shm-size=1g)",
             file=sys.stderr,
         )
         profile = _profile_with(profile, segment)
@@ -68,7 +68,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def segment_bytes(free: int) -> int:
-    """The segment size for `free` bytes of shared memory: the shipped one, or what `PARTICIPANTS` of them leave."""
+    """The shipped segment size, or what `PARTICIPANTS` of them leave of `free` bytes."""
     return max(SMALLEST_SEGMENT_BYTES, min(SEGMENT_BYTES, free // PARTICIPANTS))
 
 
@@ -84,7 +84,7 @@ def _profile_with(profile: Path, segment: int) -> Path:
 
 
 def pin_malloc() -> bool:
-    """Keep freed memory in the process, so that each image does not cost thousands of page faults; False if not glibc."""
+    """Keep freed memory, so that an image does not cost thousands of page faults; False if not glibc."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):

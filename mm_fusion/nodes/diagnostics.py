@@ -81,7 +81,7 @@ def stage_status(stages: Stages, counts: Mapping[str, int | str], node: str) -> 
 class DropReporter:
     """Says each kind of drop in one line, at most every `REPEAT_S`, with how many there were since."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
         self._seen: dict[tuple[str, str], int] = {}
         self._next_s: dict[tuple[str, str], float] = {}

@@ -25,7 +25,7 @@ from mm_fusion.nodes.warm_up import warm_up
 
 
 class FusionNode(LifecycleNode):
-    """Configure loads vehicle and model and warms up; activate subscribes and publishes; the way back frees it all."""
+    """Configure loads and warms up, activate subscribes and publishes, the way back frees it all."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("fusion", **options)
@@ -47,7 +47,7 @@ class FusionNode(LifecycleNode):
     # Transitions.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load vehicle and model, compile and warm up; FAILURE with one error line leaves the node unconfigured."""
+        """Load vehicle and model, warm up; FAILURE with one error line leaves the node unconfigured."""
         return self._attempt(self._configure, undo=self._forget)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -21,7 +21,7 @@ class Received:
 
 
 class Inbox:
-    """A queue whose clock is read under its lock: what comes out later was received later, and `idle_ns` is before it.
+    """A queue whose clock is read under its lock: what comes out later was received later.
 
     clock_ns: the node's time. newest_only: topics of which one message waits at most and the newest wins
     (`superseded`); of every other topic `limit` wait, which only a stalled pipeline reaches (`queue_full`).
@@ -52,7 +52,7 @@ class Inbox:
             self._changed.notify()
 
     def take(self, timeout_s: float) -> Received | None:
-        """The oldest message, or None when none came in time; what came before time began waits until it does."""
+        """The oldest message, None when none came in time; what came before time began waits for it."""
         with self._changed:
             if not self._entries or not self._begin_time():
                 self._changed.wait(timeout_s)
@@ -63,7 +63,7 @@ class Inbox:
             return received
 
     def idle_ns(self) -> int | None:
-        """Now, where nothing waits: every later message is received at that time or after it; None otherwise."""
+        """Now, where nothing waits: no later message is received before it; None otherwise."""
         with self._changed:
             return None if self._entries else self._clock_ns()
 

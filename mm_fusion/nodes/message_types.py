@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 
 from mm_fusion.errors import ConfigurationError
@@ -25,7 +25,7 @@ TYPES_OF_ROLE: dict[Role, tuple[str, ...]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def message_class(name: str) -> type:
     """The class of a type such as `sensor_msgs/msg/Image`.
 

@@ -13,15 +13,15 @@ from pydantic.fields import FieldInfo
 from mm_fusion.config import Section
 from mm_fusion.errors import ConfigurationError
 
-Path = tuple[Union[str, int], ...]
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Leaf:
     """One parameter. path: keys and list indices from the root. value: None where unset.
 
-    kind: bool, int, float or str, `many` for a list of them. minimum, maximum: inclusive for display (the tree itself
-    knows which ends are open). choices: the allowed words, empty for any.
+    kind: bool, int, float or str, `many` for a list of them. minimum, maximum: for display, as if inclusive.
+    choices: the allowed words, empty for any.
     """
 
     path: Path
@@ -56,7 +56,7 @@ def tree(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
 
 
 def check_names(names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise `ConfigurationError` for the first of `names` that is none of `known`, with the nearest that is."""
+    """Raise `ConfigurationError` for the first of `names` that is not known, with the nearest that is."""
     known = list(known)
     for name in sorted(set(names) - set(known)):
         near = get_close_matches(name, known, n=1)

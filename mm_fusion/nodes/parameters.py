@@ -44,7 +44,7 @@ class VehicleParameters:
         return self._node.get_parameter(name).value
 
     def declare(self) -> None:
-        """Declare the tree of the vehicle that `vehicle` names; values set before stay while it is the same."""
+        """Declare the tree of the vehicle that `vehicle` names; what was set stays while it is the same."""
         name = self.own("vehicle")
         if name == self._vehicle:
             return
@@ -65,7 +65,7 @@ class VehicleParameters:
         self._vehicle = name
 
     def resolve(self) -> VehicleConfig:
-        """The vehicle with every parameter as it is set now; raises `ConfigurationError` naming what is wrong."""
+        """The vehicle with every parameter as set now; raises `ConfigurationError` naming what is wrong."""
         self.declare()
         return self._parse({})
 
@@ -122,7 +122,7 @@ class VehicleParameters:
 def descriptor(leaf: Leaf) -> ParameterDescriptor:
     """What `ros2 param describe` shows of a parameter: text, range, choices.
 
-    Numbers that may have a fraction take whole ones too (typed, rclpy rejects `60` for `60.0`); the tree checks them.
+    Numbers with a fraction take whole ones too (rclpy rejects `60` for a typed `60.0`); the tree checks them.
     """
     found = ParameterDescriptor(description=leaf.description, dynamic_typing=leaf.kind is float)
     if leaf.choices:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Schedule:
-    """Recorded time against a steady clock. begin_ns: recorded time at steady time 0; rate: recorded per real second."""
+    """Recorded against steady time. begin_ns: recorded time at steady 0; rate: recorded per real second."""
 
     begin_ns: int
     rate: float
@@ -23,6 +23,6 @@ class Schedule:
 
 
 def clock_ticks(last_ns: int, next_ns: int, step_ns: int) -> Iterator[int]:
-    """Times strictly between `last_ns` and `next_ns` at which /clock is told, `step_ns` apart; none where step is 0."""
+    """Times strictly between the two at which /clock is told, `step_ns` apart; none where step is 0."""
     if step_ns > 0:
         yield from range(last_ns + step_ns, next_ns, step_ns)

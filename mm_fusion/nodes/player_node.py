@@ -1,4 +1,4 @@
-"""Plays a recording on the ROS graph: raw messages at the pace of their receipt, with /clock and recorded QoS."""
+"""Plays a recording on the ROS graph, raw, at the pace of receipt, with /clock and recorded QoS."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PlayerNode(Node):
         self._step_ns = round(1e9 * rate / clock_hz) if clock_hz > 0 else 0
         announced = {name: self._announce(info) for name, info in reader.topics.items()}
         self._publishers_of = {name: publisher for name, publisher in announced.items() if publisher}
-        self._clock_publisher = None
+        self._clock_publisher: Publisher | None = None
         if clock_hz > 0 and CLOCK not in self._publishers_of:
             self._clock_publisher = self.create_publisher(message_class("rosgraph_msgs/msg/Clock"), CLOCK, 10)
 
@@ -127,7 +127,7 @@ class PlayerNode(Node):
 
 
 def _profile(info: TopicInfo) -> QoSProfile:
-    """What the recorded publishers offered, reliable where nothing is known; static transforms always latched."""
+    """What the recorded publishers offered, else reliable; static transforms are always latched."""
     reliable = all(offered.reliable for offered in info.qos)
     return QoSProfile(
         depth=DEPTH,

@@ -43,8 +43,8 @@ class Outputs:
         self._encoders: list[tuple[Publisher, Callable[..., Any]]] = []
         for topic, (kind, encode) in OUTPUTS.items():
             self._announce(topic, kind, encode)
-        self._mode = node.create_publisher(message_class("std_msgs/msg/String"), "~/mode", LATCHED)
-        self._overlays = {
+        self._mode: Publisher = node.create_publisher(message_class("std_msgs/msg/String"), "~/mode", LATCHED)
+        self._overlays: dict[str, Publisher] = {
             name: node.create_publisher(
                 message_class("sensor_msgs/msg/CompressedImage"), f"~/overlay/{topic_part(name)}", DEPTH
             )

@@ -46,7 +46,7 @@ class Session:
         self._node, self._vehicle, self._diagnostics = node, vehicle, diagnostics
         self._name = node.get_fully_qualified_name().lstrip("/")
         self._stages = Stages()
-        self._drops = DropReporter(node.get_logger().warning)
+        self._drops = DropReporter(lambda text: node.get_logger().warning(text))
         self._receipts = receipt_log(receipts)
         self._pipeline = Pipeline(vehicle, detector)
         self._outputs = Outputs(node, vehicle)

@@ -50,8 +50,8 @@ class Topic:
 class Subscriptions:
     """What a vehicle listens to; `on_message(topic, type, bytes)` is called from the executor's thread.
 
-    Call `discover` at once and then a few times a second: it subscribes to what has appeared and follows publishers
-    that offer another QoS.
+    Call `discover` at once and then a few times a second: it subscribes to what has appeared, and follows
+    publishers that offer another QoS.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ def _accepted(use: Route, vehicle: VehicleConfig) -> tuple[str, ...]:
 
 
 def _choose(topic: Topic, published: Mapping[str, list[Offer]]) -> str | None:
-    """The type to use: the one in use, else the first that somebody publishes; transforms need not wait for one."""
+    """The type in use, else the first that somebody publishes; transforms need not wait for one."""
     if topic.kind in published:
         return topic.kind
     return next(

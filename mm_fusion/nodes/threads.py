@@ -1,4 +1,4 @@
-"""The two threads of the fusion node: one owns the pipeline's calls in order of receipt, one detects and publishes."""
+"""Two threads: one owns the pipeline's calls in order of receipt, one detects and publishes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SNAPSHOT_S = 0.5
 
 @dataclass(frozen=True)
 class Handover:
-    """A frame on its way to the detector. last_receipt_ns: of the message that completed it, or the poll's time."""
+    """A frame on its way to the detector. last_receipt_ns: of the newest message when it was released."""
 
     frame: Frame
     last_receipt_ns: int
@@ -53,10 +53,10 @@ class Snapshot:
 
 
 class PipelineThread(threading.Thread):
-    """Takes messages from the inbox, decodes their headers, adds them in order of receipt and polls right after.
+    """Takes messages from the inbox, decodes their headers, adds them and polls right after.
 
-    on_frame: gets each frame, never blocks. on_item: gets each measurement, for preparing early. on_received: gets
-    each message as it is added, for the log of receipts. on_error: gets what nobody expected; the thread goes on.
+    on_frame: gets each frame, never blocks. on_item: gets each measurement, for preparing early. on_received:
+    gets each message as it is added, for the log. on_error: gets what nobody expected; the thread goes on.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class PipelineThread(threading.Thread):
 
 
 class DetectThread(threading.Thread):
-    """Detects in the newest frame and hands the result on; frames that it has no time for are `superseded`."""
+    """Detects in the newest frame and hands the result on; frames it has no time for are `superseded`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A few made-up messages through decoding, pipeline and detector, so that compiled loops exist before real ones."""
+"""A few made-up messages through decoding, pipeline and detector: compiled loops exist before real ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mm_fusion.config import SensorConfig, VehicleConfig
 from mm_fusion.detectors.protocol import Detector
 from mm_fusion.errors import ConfigurationError, MeasurementError
 from mm_fusion.frame import Frame
-from mm_fusion.geometry.transforms import transform_points
+from mm_fusion.geometry.transforms import inverse, transform_points
 from mm_fusion.measurements import EgoMotion, Float32, Float64, LidarSweep, RadarScan, StampedTransform
 from mm_fusion.messages.build import Types
 from mm_fusion.messages.encode_clouds import encode_lidar, encode_radar_cloud
@@ -66,7 +66,9 @@ def _message(sensor: SensorConfig, frame_id: str, stamp_ns: int, types: Types) -
             sweep = LidarSweep(stamp_ns, frame_id, xyz, column, times, np.zeros(len(xyz), np.int16))
             return encode_lidar(sweep, types)
         case "radar":
-            scan = RadarScan(stamp_ns, frame_id, xyz[::3], -column[::3], column[::3], ambiguity_mps=sensor.ambiguity_mps)
+            scan = RadarScan(
+                stamp_ns, frame_id, xyz[::3], -column[::3], column[::3], ambiguity_mps=sensor.ambiguity_mps
+            )
             return encode_radar_cloud(scan, types)
         case "camera":
             return encode_compressed_image(_jpeg(), stamp_ns, frame_id, types)
@@ -91,8 +93,10 @@ def _sensor_from_base() -> Float64:
 
 
 def _mount(name: str, vehicle: VehicleConfig) -> StampedTransform:
-    base_from_sensor = np.linalg.inv(_sensor_from_base())
-    return StampedTransform(_BEGIN_NS, vehicle.base_frame, _frame_of(name, vehicle), base_from_sensor, static=True)
+    base_from_sensor = inverse(_sensor_from_base())
+    return StampedTransform(
+        _BEGIN_NS, vehicle.base_frame, _frame_of(name, vehicle), base_from_sensor, static=True
+    )
 
 
 def _frame_of(name: str, vehicle: VehicleConfig) -> str:
