@@ -134,9 +134,12 @@ def sourced_distribution(environ: Mapping[str, str]) -> str | None:
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of what this interpreter sees, by normalised name."""
-    found = importlib.metadata.distributions()
-    return {normal(each.metadata["Name"]): each.version for each in found if each.metadata["Name"]}
+    """Versions of what this interpreter sees, by normalised name; of two of one name the first on the path."""
+    found: dict[str, str] = {}
+    for each in importlib.metadata.distributions():
+        if each.metadata["Name"]:
+            found.setdefault(normal(each.metadata["Name"]), each.version)
+    return found
 
 
 def normal(name: str) -> str:
