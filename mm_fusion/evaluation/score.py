@@ -81,7 +81,7 @@ def score(file: DetectionsFile, truth: Truth, region: Region, name: str = "detec
     if file.frames and pairs and all(pair.missed for pair in pairs):
         raise ResultError(
             f"{name}: none of its {len(stamps)} frames ({_span(stamps)}) is within 50 ms of one of the "
-            f"truth's {len(pairs)} ({_span([scene.stamp_ns for scene in truth.scenes])}); is it of another recording?"
+            f"truth's {len(pairs)} ({_span([scene.stamp_ns for scene in truth.scenes])}); of another one?"
         )
     statistics = kitti.kitti_statistics(pairs) | nuscenes.nuscenes_statistics(pairs)
     return Scored(pairs, statistics | recall.recall_near_statistics(pairs), len(file.frames))
@@ -108,7 +108,8 @@ SETTINGS = {
     "truth": f"moved to the output's stamp within {TOLERANCE_NS // 10**6} ms; "
     "a truth frame without output counts all its objects as missed",
     "kitti": "R40; occlusion <= 0/1/2, projected height >= 40/25/25 px, smaller truths and detections "
-    "ignored, no truncation rule; truths of a neighbouring class and detections in an unknown object are ignored",
+    "ignored, no truncation rule; truths of a neighbouring class and detections in an unknown object are "
+    "ignored",
     "kitti_r11": "as kitti at 11 recall positions",
     "kitti_occlusion": "R40, occlusion <= 0/1/2 alone",
     "kitti_neighbours": kitti.NEIGHBOURS,

@@ -61,11 +61,11 @@ def read_truth_scenes(path: str | Path) -> Truth:
 
 def _scenes(reader: BagReader, state: _State) -> list[Scene]:
     """Truth belongs to the calibration of its own instant: messages of one receipt time count before it."""
-    wanted = {TRUTH_CLOUD_TOPIC} | {
-        name for name, info in reader.topics.items() if _tells_of_the_car(info.type)
-    }
+    told = {name for name, info in reader.topics.items() if _tells_of_the_car(info.type)}
     scenes = []
-    for _, group in groupby(reader.messages(wanted), key=lambda bag_message: bag_message.receipt_ns):
+    for _, group in groupby(
+        reader.messages(told | {TRUTH_CLOUD_TOPIC}), key=lambda bag_message: bag_message.receipt_ns
+    ):
         instant = list(group)
         for bag_message in instant:
             _take(state, bag_message)
