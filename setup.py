@@ -6,7 +6,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-ROOT = Path(__file__).parent
+# Resolved: colcon --symlink-install runs a link to this file from its build folder.
+ROOT = Path(__file__).resolve().parent
 NAME = "mm_fusion"
 VERSION = "0.1.0"
 

@@ -99,14 +99,20 @@ def test_commands_lie_beside_the_interpreter() -> None:
     assert [command for command in COMMANDS if not (folder / command).exists()] == []
 
 
-def test_colcon_installs_what_ros2_run_and_launch_look_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--symlink-install"]], ids=["copied", "linked"])
+def test_colcon_installs_what_ros2_run_and_launch_look_for(tmp_path: Path, options: list[str]) -> None:
     colcon = shutil.which("colcon", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if colcon is None:
         pytest.skip("colcon is not installed")
     copy_of_source(tmp_path / "src" / "mm_fusion")
-    result = subprocess.run([colcon, "build"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    variables = {**os.environ, "COLCON_HOME": str(tmp_path / "colcon")}
+    command = [colcon, "build", *options]
+    result = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     prefix = tmp_path / "install" / "mm_fusion"
     assert (prefix / "share" / "mm_fusion" / "package.xml").exists()
     assert (prefix / "share" / "ament_index" / "resource_index" / "packages" / "mm_fusion").exists()
+    for folder in ("config", "launch"):
+        files = [path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.[xy]*ml")]
+        assert [str(file) for file in files if not (prefix / "share" / "mm_fusion" / file).exists()] == []
     assert [name for name in COMMANDS if not (prefix / "lib" / "mm_fusion" / name).exists()] == []

@@ -134,7 +134,7 @@ def sourced_distribution(environ: Mapping[str, str]) -> str | None:
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of what this interpreter sees, by normalised name; of two of one name the first on the path."""
+    """Versions of what this interpreter sees, by normalised name; the first on the path counts."""
     found: dict[str, str] = {}
     for each in importlib.metadata.distributions():
         if each.metadata["Name"]:
