@@ -74,8 +74,15 @@ setup(
         "train": ["torch>=2.4", "lightning", "tensorboard", "onnx", "onnxruntime", "onnxscript"],
         "openvino": ["openvino"],
         "gpu": ["onnxruntime-gpu", "tensorrt"],
-        # pyquaternion and scikit-learn are what nuscenes-devkit (installed without its dependencies) imports.
+        # cachetools, pyquaternion and scikit-learn are what nuscenes-devkit (installed without its dependencies) imports.
         "test": [
+            "cachetools",
+            "catkin-pkg",
+            "colcon-library-path",
+            "colcon-output",
+            "colcon-python-setup-py",
+            "colcon-recursive-crawl",
+            "colcon-ros",
             "hypothesis",
             "mypy",
             "pyquaternion",

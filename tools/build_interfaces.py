@@ -180,7 +180,7 @@ def make_environment(
     variables["PATH"] = f"{folder / 'bin'}{os.pathsep}{variables['PATH']}"
     generators = [f"ros-{line}-{name}" for name in BUILD_REQUIREMENTS]
     messages = [f"ros-{name}" for name in MESSAGE_REQUIREMENTS]
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "-c", str(constraints)]
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "-c", str(constraints)]
     run(
         [*pip, *ros, *messages, *generators, "catkin-pkg", "ninja", "wheel", "setuptools<80", "numpy"],
         variables,

@@ -264,7 +264,7 @@ def install(plan: Plan, venv: Path, wheel: Path | None) -> None:
     constraints = venv / "constraints.txt"
     constraints.write_text(plan.constraints)
     python = str(venv / "bin" / "python")
-    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", str(constraints)]
+    pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "-c", str(constraints)]
     run([*pip, "pip", "setuptools", "wheel"], plan)
     if plan.torch:
         say(f"installing {plan.torch}")
