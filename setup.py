@@ -74,7 +74,8 @@ setup(
         "train": ["torch>=2.4", "lightning", "tensorboard", "onnx", "onnxruntime", "onnxscript"],
         "openvino": ["openvino"],
         "gpu": ["onnxruntime-gpu", "tensorrt"],
-        # cachetools, pyquaternion and scikit-learn are what nuscenes-devkit (installed without its dependencies) imports.
+        # nuscenes-devkit is installed without its dependencies: what it imports beside ours is cachetools,
+        # pyquaternion and scikit-learn.
         "test": [
             "cachetools",
             "catkin-pkg",
