@@ -142,7 +142,7 @@ def _range_of(place: float, nearest: float, farthest: float, bins: int) -> float
 def lowest_by_sector(
     xyz: Float32, plane: Float64, sectors: int, bins: int, nearest: float, farthest: float
 ) -> tuple[Float64, Float64]:
-    """Lowest height over z = a x + b y + c and its range by cell (sectors, bins); NaN where a cell is empty."""
+    """Lowest height over z = a x + b y + c and its range by cell (sectors, bins); NaN where it is empty."""
     lowest, ranges = np.full((sectors, bins), np.nan), np.full((sectors, bins), np.nan)
     for i in range(len(xyz)):
         x, y = np.float64(xyz[i, 0]), np.float64(xyz[i, 1])

@@ -127,3 +127,58 @@ class PlainRosApproximateTime(PlainApproximateTime):
             chosen = {topic: stamp, **dict(zip(others, stamps))}
             self.sets.append({name: self.queues[name].pop(at.nanoseconds) for name, at in chosen.items()})
             return
+
+
+def plain_project(
+    xyz_base: np.ndarray, models: Sequence[Any], camera_from_base: Sequence[np.ndarray], in_front: bool = True
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pixels and indices of the points inside each camera's image, by `cv2.projectPoints` per camera.
+
+    in_front: drop what lies behind the camera before projecting, as whoever has seen those points come out
+    mirrored does; without it all points are projected and masked afterwards. Neither notices points that fold
+    back.
+    """
+    import cv2
+
+    zero, seen = np.zeros(3), []
+    for model, matrix in zip(models, camera_from_base):
+        xyz_camera = xyz_base.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        index = np.flatnonzero(xyz_camera[:, 2] > 0.1) if in_front else np.arange(len(xyz_base))
+        pixels = cv2.projectPoints(xyz_camera[index], zero, zero, model.matrix, model.distortion)[0][:, 0]
+        end = (model.width_px - 0.5, model.height_px - 0.5)
+        inside = (pixels >= -0.5).all(axis=1) & (pixels < end).all(axis=1) & (xyz_camera[index, 2] > 0.1)
+        seen.append((pixels[inside], index[inside]))
+    return seen
+
+
+def plain_deskew(
+    xyz_base: np.ndarray, time_ns_from_ref: np.ndarray, linear: np.ndarray, angular: np.ndarray
+) -> np.ndarray:
+    """Each point turned and shifted (straight) by its own time, vectorised with scipy's rotations."""
+    from scipy.spatial.transform import Rotation
+
+    seconds = time_ns_from_ref[:, None] * 1e-9
+    turned = Rotation.from_rotvec(angular * seconds).apply(xyz_base)
+    return np.asarray(turned + linear * seconds, np.float32)
+
+
+def plain_lookup(
+    chain: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], stamp_ns: int
+) -> np.ndarray:
+    """One transform through a chain of edges (stamps, rotations as x y z w, translations), slerp by scipy."""
+    from scipy.spatial.transform import Rotation, Slerp
+
+    total = np.eye(4)
+    for stamps, quaternions, translations in chain:
+        matrix = np.eye(4)
+        if len(stamps) == 1:
+            matrix[:3, :3], matrix[:3, 3] = Rotation.from_quat(quaternions[0]).as_matrix(), translations[0]
+        else:
+            after = int(np.searchsorted(stamps, stamp_ns))
+            pair = slice(after - 1, after + 1)
+            fraction = (stamp_ns - stamps[after - 1]) / (stamps[after] - stamps[after - 1])
+            rotation = Slerp([0, 1], Rotation.from_quat(quaternions[pair]))(fraction)
+            matrix[:3, :3] = rotation.as_matrix()
+            matrix[:3, 3] = translations[after - 1] * (1 - fraction) + translations[after] * fraction
+        total = total @ matrix
+    return total
