@@ -24,6 +24,19 @@ class ClassPrior(Section):
     weight: Positive = Field(1.0, description="how common it is on the road, relative to the other classes")
 
 
+class LidarScoreConfig(Section):
+    """Log-odds that a claimed cluster is an object: found on the `train` runs of Astyx, per unit of each clue."""
+
+    bias: float = Field(0.3, description="log-odds of a cluster with one point and no other clue")
+    log_points: float = Field(0.85, description="per natural logarithm of the number of points")
+    cost: float = Field(-0.2, description="per squared sigma from the class's size")
+    oddness: float = Field(-0.28, description="per point of others, and half per ground point, inside the box")
+    distance: float = Field(-0.05, description="per metre from the sensor")
+    unseen_width: float = Field(-1.4, description="per metre of the width that was not seen")
+    ground: float = Field(-2.3, description="per metre, up to 1, that the ground there lies off z = 0")
+    unknown: float = Field(-2.0, description="for what no class claims")
+
+
 class LidarObjectsConfig(Section):
     """From a LiDAR's points to oriented boxes."""
 
@@ -31,13 +44,13 @@ class LidarObjectsConfig(Section):
     min_height: Positive = Field(
         0.25, description="lower points are kerbs and ground left over, m above ground"
     )
-    max_height: Positive = Field(4.5, description="higher points are bridges and crowns, m above ground")
+    max_height: Positive = Field(3.8, description="higher points are bridges and crowns, m above ground")
     voxel: Positive = Field(0.12, description="points are thinned to one per cube of this edge, m")
-    gap: Positive = Field(0.7, description="largest gap inside an object at the sensor, m")
+    gap: Positive = Field(0.8, description="largest gap inside an object at the sensor, m")
     gap_per_metre: Annotated[float, Field(ge=0, le=0.2)] = Field(
         0.012, description="growth of that gap with range"
     )
-    height_share: Share = Field(0.2, description="weight of height differences beside those on the ground")
+    height_share: Share = Field(0.15, description="weight of height differences beside those on the ground")
     min_points: Annotated[int, Field(ge=1)] = Field(3, description="smaller clusters are noise, points")
     split_above: Positive = Field(
         7.0, description="clusters longer than this are cut again with a smaller gap, m"
@@ -45,10 +58,11 @@ class LidarObjectsConfig(Section):
     split_gap: Share = Field(0.5, description="that smaller gap as a share of the first")
     largest: Positive = Field(20.0, description="clusters longer than this are walls and hedges, left out, m")
     row_weight: Annotated[float, Field(ge=0)] = Field(4.0, description="weight of how neighbours stand, squared sigmas")
-    row_reach: Positive = Field(8.0, description="how near a neighbour is, m")
+    row_reach: Positive = Field(12.0, description="how near a neighbour is, m")
     yaw_step_deg: Annotated[float, Field(ge=0.5, le=15)] = Field(
         2.0, description="step of the search over yaw, deg"
     )
+    score: LidarScoreConfig = LidarScoreConfig()
 
 
 class RadarObjectsConfig(Section):
@@ -63,6 +77,8 @@ class RadarObjectsConfig(Section):
         1.0, description="ground velocity along the ray that weighs as much as gap, m/s"
     )
     min_returns: Annotated[int, Field(ge=1)] = Field(3, description="smaller clusters are noise, returns")
+    extent_sigma: Positive = Field(0.5, description="standard deviation of a cluster's extent, m")
+    motion_weight: Annotated[float, Field(ge=0)] = Field(8.0, description="weight of motion for a box along the ray")
     moving_mps: Positive = Field(
         0.6, description="ground velocity along the ray above which a return moves, m/s"
     )

@@ -82,26 +82,36 @@ class Claims:
         """The claims that `keep` (mask or indices) names."""
         return Claims(*(getattr(self, name)[keep] for name in self.__slots__))
 
+    @classmethod
+    def either(cls, first: Claims, second: Claims, take_second: NDArray[np.bool_]) -> Claims:
+        """Each row of `second` where `take_second` (N,), else of `first`."""
+        both = cls(*(np.concatenate([getattr(first, name), getattr(second, name)]) for name in cls.__slots__))
+        return both.select(np.arange(len(take_second)) + take_second * len(take_second))
+
     def boxes(self) -> Float64:
         """Boxes (N, 7) standing on z = 0."""
         return np.column_stack([self.center_xy, self.size[:, 2] / 2, self.size, self.yaw])
 
 
-def claims_of(rectangles: Rectangles, top: Float64, view: View, priors: PriorTable) -> tuple[Claims, Claims]:
+def claims_of(
+    rectangles: Rectangles, top: Float64, view: View, priors: PriorTable, sigma: float = MEASURING_SIGMA
+) -> tuple[Claims, Claims]:
     """The most likely class and whole box of each rectangle with its length along the first, and the second axis.
 
     top: (K,) m, highest point above the ground, NaN where heights are not measured. The far side of what is seen is
     hidden: sizes are filled up to the class's mean away from the sensor and behind what stands in front.
-    `unknown` and as seen where no class fits.
+    `unknown` and as seen where no class fits. sigma: standard deviation of a seen extent, m.
     """
-    first, second = (_claim_along(axis, rectangles, top, view, priors) for axis in (0, 1))
+    first, second = (_claim_along(axis, rectangles, top, view, priors, sigma) for axis in (0, 1))
     return first, second
 
 
-def _claim_along(axis: int, rectangles: Rectangles, top: Float64, view: View, priors: PriorTable) -> Claims:
+def _claim_along(
+    axis: int, rectangles: Rectangles, top: Float64, view: View, priors: PriorTable, sigma: float
+) -> Claims:
     axes = [axis, 1 - axis]
     seen = (rectangles.high - rectangles.low)[:, axes]
-    costs = _costs(seen, view.visible[:, axes], top, priors)
+    costs = _costs(seen, view.visible[:, axes], top, priors, sigma)
     ranks = costs - 2 * priors.log_weight
     which = ranks.argmin(axis=1)
     rows = np.arange(len(seen))
@@ -124,14 +134,14 @@ def _claim_along(axis: int, rectangles: Rectangles, top: Float64, view: View, pr
     )
 
 
-def _costs(seen: Float64, visible: Float64, top: Float64, priors: PriorTable) -> Float64:
+def _costs(seen: Float64, visible: Float64, top: Float64, priors: PriorTable, measuring: float) -> Float64:
     """Squared sigmas (K, C) between what is seen (length, width, top) and each class's size."""
-    mean, sigma = priors.mean, np.hypot(priors.sigma, MEASURING_SIGMA)
+    mean, sigma = priors.mean, np.hypot(priors.sigma, measuring)
     excess = np.maximum(seen[:, None, :] - mean[None, :, :2], 0) / sigma[None, :, :2]
     lack = np.maximum(mean[None, :, :2] - seen[:, None, :], 0) / (2 * sigma[None, :, :2])
     flat = excess**2 + np.minimum(lack * visible[:, None, :], 2.5) ** 2
     over = np.maximum(top[:, None] - mean[None, :, 2], 0) / sigma[None, :, 2]
-    under = np.maximum(mean[None, :, 2] - top[:, None], 0) / (2 * sigma[None, :, 2] + 0.2)
+    under = np.maximum(mean[None, :, 2] - top[:, None], 0) / (3 * sigma[None, :, 2] + 0.4)
     total: Float64 = flat.sum(axis=2) + np.nan_to_num(over**2 + under**2)
     return total
 

@@ -16,7 +16,7 @@ from mm_fusion.detectors.geometric.surroundings import hidden_ends, intrusions, 
 from mm_fusion.geometry.ground import segment_ground
 from mm_fusion.geometry.transforms import wrap_angle
 from mm_fusion.measurements import Float32, Float64
-from mm_fusion.model_config import LidarObjectsConfig
+from mm_fusion.model_config import LidarObjectsConfig, LidarScoreConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ def lidar_objects(scene: Scene, sensor_xy: np.ndarray, priors: PriorTable, confi
         return empty_detections()
     rectangles = fit_rectangles(clusters.xyz[:, :2], clusters.starts, config.yaw_step_deg)
     claims, oddness = best_claims(scene, clusters, rectangles, sensor_xy, priors, config)
-    return _detections(clusters, rectangles, claims, oddness, sensor_xy)
+    return _detections(clusters, rectangles, claims, oddness, sensor_xy, config.score)
 
 
 def find_clusters(scene: Scene, sensor_xy: np.ndarray, config: LidarObjectsConfig) -> Clusters:
@@ -102,9 +102,7 @@ def best_claims(
     take_second = lead > 0
     for _ in range(2):
         take_second = lead + config.row_weight * support(first, second, take_second, trust, config.row_reach) > 0
-    both = Claims(*(np.concatenate([getattr(first, n), getattr(second, n)]) for n in Claims.__slots__))
-    chosen = np.arange(len(lead)) + take_second * len(lead)
-    return both.select(chosen), np.concatenate([odd_first, odd_second])[chosen]
+    return Claims.either(first, second, take_second), np.where(take_second, odd_second, odd_first)
 
 
 def _oddness(scene: Scene, clusters: Clusters, claims: Claims) -> Float64:
@@ -150,7 +148,12 @@ def _renumbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _detections(
-    clusters: Clusters, rectangles: Rectangles, claims: Claims, oddness: Float64, sensor_xy: np.ndarray
+    clusters: Clusters,
+    rectangles: Rectangles,
+    claims: Claims,
+    oddness: Float64,
+    sensor_xy: np.ndarray,
+    weights: LidarScoreConfig,
 ) -> Detections:
     count = len(claims.cost)
     center = np.column_stack([claims.center_xy, clusters.ground + claims.size[:, 2] / 2])
@@ -161,22 +164,22 @@ def _detections(
         yaw=wrap_angle(claims.yaw),
         position_cov=_position_cov(claims),
         variance=_variance(clusters, rectangles, claims),
-        score=_score(clusters, rectangles, claims, oddness, sensor_xy),
+        score=_score(clusters, claims, oddness, sensor_xy, weights),
         class_id=claims.class_id,
         contribution=np.tile([0.0, 1.0, 0.0], (count, 1)),
     )
 
 
 def _position_cov(claims: Claims) -> Float64:
-    """xx xy yy: the centre along each axis is unsure by a third of what had to be added there."""
-    along, across = (0.01 + (claims.unseen[:, k] / 3) ** 2 for k in (0, 1))
+    """xx xy yy: the centre along each axis is unsure by a fifth of what had to be added there."""
+    along, across = (0.01 + (claims.unseen[:, k] / 5) ** 2 for k in (0, 1))
     c, s = np.cos(claims.yaw), np.sin(claims.yaw)
     return np.stack([c * c * along + s * s * across, c * s * (along - across), s * s * along + c * c * across], axis=1)
 
 
 def _variance(clusters: Clusters, rectangles: Rectangles, claims: Claims) -> Float64:
     """z l w h yaw: what was added is as unsure as the class's spread; yaw by how sharp the fit is."""
-    length, width = (0.01 + (0.3 * claims.unseen[:, k]) ** 2 for k in (0, 1))
+    length, width = (0.01 + (0.15 * claims.unseen[:, k]) ** 2 for k in (0, 1))
     height = 0.01 + (0.3 * np.maximum(claims.size[:, 2] - clusters.top, 0)) ** 2
     few = 1 / np.sqrt(clusters.counts())
     yaw = (0.03 + few * np.maximum(1 - 2 * rectangles.evidence, 0.1)) ** 2
@@ -184,9 +187,17 @@ def _variance(clusters: Clusters, rectangles: Rectangles, claims: Claims) -> Flo
 
 
 def _score(
-    clusters: Clusters, rectangles: Rectangles, claims: Claims, oddness: Float64, sensor_xy: np.ndarray
+    clusters: Clusters, claims: Claims, oddness: Float64, sensor_xy: np.ndarray, weights: LidarScoreConfig
 ) -> Float64:
-    distance = np.hypot(*(claims.center_xy - sensor_xy).T)
-    logit = 0.8 * np.log(clusters.counts() / 10) - 0.35 * claims.cost - 0.25 * oddness - 0.02 * distance
-    logit = np.where(claims.class_id == UNKNOWN_CLASS_ID, logit / 4 - 2, logit)
+    known = claims.class_id != UNKNOWN_CLASS_ID
+    logit = (
+        weights.bias
+        + weights.log_points * np.log(clusters.counts())
+        + weights.oddness * oddness
+        + weights.distance * np.hypot(*(claims.center_xy - sensor_xy).T)
+        + weights.unseen_width * claims.unseen[:, 1]
+        + weights.ground * np.minimum(np.abs(clusters.ground), 1.0)
+        # a class that does not claim it says nothing by how far off its size is
+        + np.where(known, weights.cost * claims.cost, weights.unknown)
+    )
     return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mm_fusion.detections import Detections, empty_detections, make_detections
-from mm_fusion.detectors.geometric.box_fit import fit_rectangles
+from mm_fusion.detectors.geometric.box_fit import Rectangles
 from mm_fusion.detectors.geometric.class_claims import Claims, PriorTable, View, claims_of
 from mm_fusion.detectors.geometric.clustering import cluster, even_gaps, grouped
 from mm_fusion.detectors.geometric.doppler import RayVelocity, mean_on_circle, ray_velocity
@@ -25,11 +25,9 @@ def radar_objects(returns: RadarReturns, priors: PriorTable, config: RadarObject
         return empty_detections()
     members = returns.select(order)
     velocities = [_velocity(members.select(np.arange(a, b)), config) for a, b in zip(starts[:-1], starts[1:])]
-    rectangles = fit_rectangles(members.xyz[:, :2].astype(np.float64), starts, 3.0)
     origin = members.origin.mean(axis=0)
-    first, second = claims_of(rectangles, np.full(len(velocities), np.nan), View.of(rectangles, origin), priors)
-    claims = _better(first, second)
-    return _detections(members, starts, claims, velocities)
+    claims = _claims(members, starts, origin, np.array([v.moving for v in velocities]), priors, config)
+    return _detections(members, starts, claims, velocities, config)
 
 
 def find_clusters(returns: RadarReturns, config: RadarObjectsConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -70,9 +68,28 @@ def _joined(labels: np.ndarray, twin: NDArray[np.intp], copy_labels: np.ndarray)
     return np.where(labels >= 0, np.append(component, -1)[labels], -1).astype(np.int64)
 
 
-def _better(first: Claims, second: Claims) -> Claims:
-    both = Claims(*(np.concatenate([getattr(first, n), getattr(second, n)]) for n in Claims.__slots__))
-    return both.select(np.arange(len(first.rank)) + (second.rank < first.rank) * len(first.rank))
+def _claims(
+    members: RadarReturns,
+    starts: NDArray[np.int64],
+    origin: np.ndarray,
+    moving: Float64,
+    priors: PriorTable,
+    config: RadarObjectsConfig,
+) -> Claims:
+    """Boxes along or across the vehicle's own heading: returns scatter too much to show a car's sides.
+
+    What moves along the ray cannot stand across it.
+    """
+    count = len(starts) - 1
+    xy = members.xyz[:, :2].astype(np.float64)
+    low, high = np.minimum.reduceat(xy, starts[:-1]), np.maximum.reduceat(xy, starts[:-1])
+    rectangles = Rectangles(np.zeros(count), low, high, np.zeros(count))
+    view = View.of(rectangles, origin)
+    view = View(view.place, 0.5 * view.visible, view.hidden)
+    first, second = claims_of(rectangles, np.full(count, np.nan), view, priors, config.extent_sigma)
+    across = np.abs(first.center_xy - origin)
+    lean = np.where(across[:, 1] > across[:, 0], 1.0, -1.0) * config.motion_weight * moving
+    return Claims.either(first, second, first.rank - second.rank + lean > 0)
 
 
 def _velocity(members: RadarReturns, config: RadarObjectsConfig) -> RayVelocity:
@@ -88,12 +105,14 @@ def _velocity(members: RadarReturns, config: RadarObjectsConfig) -> RayVelocity:
 
 
 def _detections(
-    members: RadarReturns, starts: NDArray[np.int64], claims: Claims, velocities: list[RayVelocity]
+    members: RadarReturns,
+    starts: NDArray[np.int64],
+    claims: Claims,
+    velocities: list[RayVelocity],
+    config: RadarObjectsConfig,
 ) -> Detections:
     count = len(velocities)
     moving = np.array([v.moving for v in velocities])
-    returns = np.diff(starts)
-    logit = 0.8 * np.log(returns / 20) + 4 * moving - 3 - 0.1 * np.minimum(claims.cost, 30)
     return make_detections(
         count,
         center=np.column_stack([claims.center_xy, claims.size[:, 2] / 2]),
@@ -102,12 +121,21 @@ def _detections(
         velocity=np.array([v.velocity for v in velocities]),
         velocity_cov=np.array([v.covariance for v in velocities]),
         position_cov=_position_cov(claims, members.origin.mean(axis=0)),
-        variance=np.tile([0.1, 0.3, 0.06, 0.1, 0.3], (count, 1)),
-        score=1 / (1 + np.exp(-logit)),
+        # sizes are the class's own, the direction is a guess: neither may move what another sensor measured
+        variance=np.tile([0.1, 4.0, 1.0, 0.3, 1.0], (count, 1)),
+        score=_score(members, starts, claims, moving, config),
         class_id=claims.class_id,
         moving=moving,
         contribution=np.tile([0.0, 0.0, 1.0], (count, 1)),
     )
+
+
+def _score(
+    members: RadarReturns, starts: NDArray[np.int64], claims: Claims, moving: Float64, config: RadarObjectsConfig
+) -> Float64:
+    returns = np.diff(starts)
+    logit = 0.8 * np.log(returns / 20) + 4 * moving - 3 - 0.1 * np.minimum(claims.cost, 30)
+    return 1 / (1 + np.exp(-logit))
 
 
 def _position_cov(claims: Claims, origin: np.ndarray) -> Float64:
@@ -115,7 +143,7 @@ def _position_cov(claims: Claims, origin: np.ndarray) -> Float64:
     ray = claims.center_xy - origin
     distance = np.maximum(np.hypot(ray[:, 0], ray[:, 1]), 1e-6)
     x, y = (ray / distance[:, None]).T
-    along, across = 0.9**2, 0.4**2 + (0.01 * distance) ** 2
+    along, across = 1.1**2, 0.7**2 + (0.01 * distance) ** 2
     return np.stack([x * x * along + y * y * across, x * y * (along - across), y * y * along + x * x * across], axis=1)
 
 
