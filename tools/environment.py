@@ -89,8 +89,11 @@ def main() -> None:
         plan = make_plan(arguments.profile, arguments.torch, os.environ)
         if arguments.plan:
             print(json.dumps(asdict(plan), indent=2))
-        else:
-            make_environment(plan, arguments.venv)
+            return
+        make_environment(plan, arguments.venv)
+        if plan.profile == "test":
+            # What tests need includes what running needs.
+            stamp_of(arguments.venv, "run").write_text(make_plan("run", arguments.torch, os.environ).stamp())
     except (SetupError, build_interfaces.BuildError) as error:
         sys.exit(f"mm_fusion: {error}")
     except subprocess.CalledProcessError as error:
@@ -175,7 +178,7 @@ def digest_of_sources() -> str:
 
 def make_environment(plan: Plan, venv: Path) -> None:
     """Makes the environment or completes it; does nothing where its stamp says that it stands."""
-    stamp = venv / f"stamp-{plan.profile}"
+    stamp = stamp_of(venv, plan.profile)
     if stamp.exists() and stamp.read_text() == plan.stamp():
         return
     install_system_libraries()
@@ -186,6 +189,11 @@ def make_environment(plan: Plan, venv: Path) -> None:
         check_interfaces(plan.distribution, venv)
     stamp.write_text(plan.stamp())
     say(f"environment {venv} is ready ({plan.profile}, {describe(plan)})")
+
+
+def stamp_of(venv: Path, profile: str) -> Path:
+    """File that says which plan an environment stands for."""
+    return venv / f"stamp-{profile}"
 
 
 def describe(plan: Plan) -> str:
