@@ -1,0 +1,69 @@
+"""`mm-fusion run` on a simulated recording: the same bytes twice, every subset, what is missing is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("open3d", reason="the recording is made by Open3D's ray casting")
+
+from mm_fusion.cli.main import main
+from mm_fusion.config import dump_config, load_vehicle
+from mm_fusion.simulation.recording import write_street_bag
+
+VEHICLE = "minimal"
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "street"
+    write_street_bag(path, load_vehicle(VEHICLE), seconds=1.2)
+    return path
+
+
+def run(bag: Path, out: Path, *more: str) -> int:
+    return main(["run", str(bag), "--vehicle", VEHICLE, "--out", str(out), "--quiet", *more])
+
+
+def test_two_runs_are_byte_identical(bag: Path, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        assert run(bag, tmp_path / name) == 0
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    tree = json.loads((tmp_path / "a.json").read_text())
+    assert len(tree["frames"]) >= 10
+    assert {frame["mode"] for frame in tree["frames"][2:]} == {"CL"}
+    assert sum(len(frame["detections"]) for frame in tree["frames"]) > 20
+    assert str(tmp_path) not in (tmp_path / "a.json").read_text()
+
+
+def test_the_resolved_vehicle_lies_beside_the_result(bag: Path, tmp_path: Path) -> None:
+    run(bag, tmp_path / "d.json")
+    assert yaml.safe_load((tmp_path / "d.vehicle.yaml").read_text()) == yaml.safe_load(
+        dump_config(load_vehicle(VEHICLE))
+    )
+
+
+@pytest.mark.parametrize(("only", "mode"), [("lidar", "L"), ("camera", "C")])
+def test_a_part_of_the_sensors(bag: Path, tmp_path: Path, only: str, mode: str) -> None:
+    assert run(bag, tmp_path / "d.json", "--only", only) == 0
+    assert {frame["mode"] for frame in json.loads((tmp_path / "d.json").read_text())["frames"]} == {mode}
+
+
+def test_a_sensor_that_is_not_there_is_named(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(bag, tmp_path / "d.json", "--only", "sonar") == 2
+    assert "sonar: no such sensor; the vehicle has lidar (lidar), camera (camera)" in capsys.readouterr().err
+    assert not (tmp_path / "d.json").exists()
+
+
+def test_topics_of_another_car_are_said(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["run", str(bag), "--vehicle", "nuscenes_like", "--out", str(tmp_path / "d.json"), "--quiet"])
+    assert code == 2
+    words = capsys.readouterr().err
+    assert "/lidar/points" in words and "--write-vehicle" in words
