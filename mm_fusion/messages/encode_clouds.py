@@ -115,7 +115,8 @@ def decode_detections_cloud(message: Any) -> tuple[Detections, dict[str, NDArray
     """
     with reading("detections PointCloud2", "detections cloud"):
         cloud = read_cloud(message)
-        columns = {name: cloud.column(c).reshape(-1).astype(np.float32) for name, c in cloud.columns.items()}
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, which is a value here
+            columns = {n: cloud.column(c).reshape(-1).astype(np.float32) for n, c in cloud.columns.items()}
         _need_box(columns)
         arrays: dict[str, NDArray | None] = {"track_id": None}
         for name, fields in DETECTION_FIELDS.items():

@@ -101,7 +101,9 @@ def _compressed_image(message: Any, sensor: SensorConfig, receipt_ns: int) -> De
     _check_size(width, height)
     header = read_header(message, sensor, receipt_ns, height)
     image = CameraImage(header.stamp_ns, header.frame_id, None, raw, kind, _row_time_ns(sensor))
-    return Deferred(header.stamp_ns, header.frame_id, len(raw), partial(_whole_image, image, raw, sensor.topic))
+    return Deferred(
+        header.stamp_ns, header.frame_id, len(raw), partial(_whole_image, image, raw, sensor.topic)
+    )
 
 
 def _whole_image(image: CameraImage, raw: NDArray[np.uint8], topic: str) -> CameraImage:

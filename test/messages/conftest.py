@@ -61,7 +61,9 @@ def sensor():
 def cloud(types):
     """PointCloud2 of a structured (N,) or (H, W) array, as any driver might lay it out."""
 
-    def build(points: np.ndarray, stamp_ns=STAMP_NS, frame="lidar", row_padding=0, bigendian=False, **changed):
+    def build(
+        points: np.ndarray, stamp_ns=STAMP_NS, frame="lidar", row_padding=0, bigendian=False, **changed
+    ):
         rows = points if points.ndim == 2 else points[None]
         stored = rows.astype(points.dtype.newbyteorder(">" if bigendian else "<"))
         padded = b"".join(row.tobytes() + b"\xaa" * row_padding for row in stored)

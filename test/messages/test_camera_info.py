@@ -54,7 +54,12 @@ def test_models_and_their_coefficients(info, spelled, d, model, count):
 
 @pytest.mark.parametrize(
     ("spelled", "d"),
-    [("division", (0.1,)), ("rational_polynomial", (0.1,) * 12), ("equidistant", (0.1,) * 5), ("none", (0.1,))],
+    [
+        ("division", (0.1,)),
+        ("rational_polynomial", (0.1,) * 12),
+        ("equidistant", (0.1,) * 5),
+        ("none", (0.1,)),
+    ],
 )
 def test_unknown_models_are_said(info, spelled, d):
     with pytest.raises(MeasurementError, match="expected the distortion of plumb_bob") as caught:
@@ -63,7 +68,9 @@ def test_unknown_models_are_said(info, spelled, d):
 
 
 def test_binning_and_region_of_interest(info, types):
-    roi = types("sensor_msgs/msg/RegionOfInterest")(x_offset=40, y_offset=60, width=800, height=600, do_rectify=False)
+    roi = types("sensor_msgs/msg/RegionOfInterest")(
+        x_offset=40, y_offset=60, width=800, height=600, do_rectify=False
+    )
     model = decode_camera_info(info(roi=roi, binning_x=2, binning_y=4))
     assert (model.width_px, model.height_px) == (400, 150)
     assert model.matrix == pytest.approx(np.array([[400, 0, 300], [0, 202.5, 75], [0, 0, 1]]))

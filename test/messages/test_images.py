@@ -128,14 +128,18 @@ def test_impossible_images_are_said_at_once(image, sensor, changed, text):
 
 
 def jpeg(height: int = 33, width: int = 47) -> bytes:
-    return cv2.imencode(".jpg", colour_image(height, width)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    return cv2.imencode(".jpg", colour_image(height, width)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[
+        1
+    ].tobytes()
 
 
 def png() -> bytes:
     return cv2.imencode(".png", colour_image(33, 47)[..., ::-1])[1].tobytes()
 
 
-@pytest.mark.parametrize("spelling", ["jpeg", "jpg", "JPEG", "bgr8; jpeg compressed bgr8", "rgb8; png compressed", "png", ""])
+@pytest.mark.parametrize(
+    "spelling", ["jpeg", "jpg", "JPEG", "bgr8; jpeg compressed bgr8", "rgb8; png compressed", "png", ""]
+)
 @pytest.mark.parametrize("data", [jpeg(), png()])
 @pytest.mark.parametrize(("reduction", "size"), [(1, (33, 47)), (2, (17, 24)), (4, (9, 12)), (8, (5, 6))])
 def test_compressed_at_every_size(types, sensor, stamp_ns, spelling, data, reduction, size):
@@ -174,9 +178,16 @@ def test_what_is_no_image_is_said_at_once(types, sensor, data):
 
 @pytest.mark.parametrize("data", [jpeg(200, 300)[:-40], png()[:-30], png()[:60] + bytes(40) + png()[100:]])
 def test_corrupt_payloads_are_said_when_decoded(types, sensor, data):
-    image = decode_image(encode_compressed_image(data, 0, "camera", types), sensor("camera"), 0).get()
+    deferred = decode_image(encode_compressed_image(data, 0, "camera", types), sensor("camera"), 0)
     with pytest.raises(MeasurementError, match="corrupt or cut"):
-        decode_pixels(image)
+        decode_pixels(deferred.get())
+
+
+def test_a_cut_image_makes_its_camera_absent(types, sensor):
+    """Seen without decoding the pixels, so that the drop is counted even where nobody looks at them."""
+    message = encode_compressed_image(jpeg(200, 300)[:-40], 0, "camera", types)
+    with pytest.raises(MeasurementError, match="^/sensor: expected a whole JPEG"):
+        decode_image(message, sensor("camera"), 0).get()
 
 
 def test_bombs_are_not_decoded(types, sensor):

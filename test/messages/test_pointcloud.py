@@ -6,7 +6,9 @@ import pytest
 from mm_fusion.errors import MeasurementError
 from mm_fusion.messages.pointcloud import decode_lidar, decode_radar_cloud
 
-VELODYNE = np.dtype([("x", "f4"), ("y", "f4"), ("z", "f4"), ("intensity", "f4"), ("ring", "u2"), ("time", "f4")])
+VELODYNE = np.dtype(
+    [("x", "f4"), ("y", "f4"), ("z", "f4"), ("intensity", "f4"), ("ring", "u2"), ("time", "f4")]
+)
 RADAR = np.dtype([("x", "f4"), ("y", "f4"), ("z", "f4"), ("doppler", "f4"), ("snr", "f4")])
 
 
@@ -41,8 +43,22 @@ def test_known_points(cloud, sensor, stamp_ns):
 @pytest.mark.parametrize(
     "layout",
     [
-        {"x": ("f8", 0), "y": ("f8", 8), "z": ("f8", 16), "intensity": ("u1", 24), "ring": ("u1", 25), "time": ("f8", 30)},
-        {"x": ("f4", 1), "y": ("f4", 9), "z": ("f4", 5), "intensity": ("u2", 13), "ring": ("i4", 15), "time": ("f4", 19)},
+        {
+            "x": ("f8", 0),
+            "y": ("f8", 8),
+            "z": ("f8", 16),
+            "intensity": ("u1", 24),
+            "ring": ("u1", 25),
+            "time": ("f8", 30),
+        },
+        {
+            "x": ("f4", 1),
+            "y": ("f4", 9),
+            "z": ("f4", 5),
+            "intensity": ("u2", 13),
+            "ring": ("i4", 15),
+            "time": ("f4", 19),
+        },
     ],
 )
 def test_any_layout_gives_the_same_points(cloud, sensor, layout, padding, bigendian):
@@ -80,7 +96,9 @@ def test_no_further_fields(cloud, sensor):
     assert sweep.ring is None and not sweep.intensity.any() and not sweep.time_offset_ns.any()
 
 
-@pytest.mark.parametrize(("dtype", "brightest", "scale"), [("f4", 1, 1), ("f4", 200, 255), ("f4", 3000, 65535)])
+@pytest.mark.parametrize(
+    ("dtype", "brightest", "scale"), [("f4", 1, 1), ("f4", 200, 255), ("f4", 3000, 65535)]
+)
 def test_intensity_scale_is_guessed(cloud, sensor, dtype, brightest, scale):
     points = scan(10)
     points["intensity"] = brightest
@@ -135,7 +153,9 @@ def test_radar_rows_that_are_not_finite(cloud, sensor):
 
 
 def test_compensated_components_become_radial(cloud, sensor):
-    dtype = np.dtype([("x", "f4"), ("y", "f4"), ("z", "f4"), ("vx_comp", "f4"), ("vy_comp", "f4"), ("rcs", "f4")])
+    dtype = np.dtype(
+        [("x", "f4"), ("y", "f4"), ("z", "f4"), ("vx_comp", "f4"), ("vy_comp", "f4"), ("rcs", "f4")]
+    )
     points = radar_points(1, dtype)
     points["vx_comp"], points["vy_comp"], points["rcs"] = 5, 5, 9
     scan_ = decode_radar_cloud(cloud(points), sensor("radar", doppler_sign=-1), 0).get()
