@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from mm_fusion.detections import Detections
+from mm_fusion.geometry.transforms import checked_points
 from mm_fusion.measurements import Float64
 
 
@@ -42,7 +43,7 @@ def iou_3d(a7: ArrayLike, b7: ArrayLike) -> Float64:
 
 def points_in_boxes(xyz: np.ndarray, boxes7: ArrayLike) -> NDArray[np.int32]:
     """Index (N,) int32 of the first box that holds each point, edges included; -1 for none."""
-    return _points_in_boxes(np.ascontiguousarray(xyz), _rows(boxes7))
+    return _points_in_boxes(checked_points(np.asarray(xyz)), _rows(boxes7))
 
 
 def _rows(boxes7: ArrayLike) -> Float64:
@@ -70,7 +71,7 @@ def _usable(box: Float64, in_3d: bool) -> bool:
     return box[3] > 0 and box[4] > 0 and (box[5] > 0 or not in_3d)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _iou(a7: Float64, b7: Float64, in_3d: bool) -> Float64:
     out = np.zeros((len(a7), len(b7)))
     polygon, clipped = np.empty((12, 2)), np.empty((12, 2))
@@ -139,7 +140,7 @@ def _clip(polygon: Float64, count: int, axis: int, sign: float, limit: float, ou
     return kept
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _points_in_boxes(xyz: np.ndarray, boxes: Float64) -> NDArray[np.int32]:
     count = len(boxes)
     cos, sin = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])

@@ -66,7 +66,7 @@ def project_points(xyz: Float64, lens: Float64) -> tuple[Float64, NDArray[np.boo
     return pixels, visible
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def project_cameras(
     xyz: Float32, camera_from_base: Float64, lenses: Float64, cones: Float32
 ) -> tuple[Float32, NDArray[np.bool_]]:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mm_fusion.errors import MeasurementError
 from mm_fusion.geometry.camera_kernels import LENS_SIZE, project_cameras, project_points, rays_of_pixels
+from mm_fusion.geometry.transforms import checked_points
 from mm_fusion.measurements import CameraModel, Float32, Float64
 
 CONE_MARGIN = 0.02
@@ -51,7 +52,7 @@ def project_many(
         )
     lenses = np.array([lens_of(model) for model in models]).reshape(-1, LENS_SIZE)
     cones = np.array([_cone(*_key(model)) for model in models], np.float32).reshape(-1, 5)
-    return project_cameras(np.ascontiguousarray(xyz_base, np.float32), matrices, lenses, cones)
+    return project_cameras(checked_points(np.asarray(xyz_base, np.float32)), matrices, lenses, cones)
 
 
 def unproject(model: CameraModel, pixels: ArrayLike) -> Float64:

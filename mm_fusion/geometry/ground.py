@@ -18,6 +18,7 @@ from mm_fusion.geometry.ground_kernels import (
     robust_plane,
     table_heights,
 )
+from mm_fusion.geometry.transforms import checked_points
 from mm_fusion.measurements import Float32, Float64
 
 CELL_M = 2.0
@@ -60,7 +61,7 @@ def fit_ground(
     Low points of a square grid vote (walls, cars and trees hold few of them), a plane with much below it
     loses, and the points near the winner are fitted by reweighted least squares. Repeatable: no random draws.
     """
-    xyz = np.ascontiguousarray(xyz, np.float64).reshape(-1, 3)
+    xyz = checked_points(np.asarray(xyz, np.float64))
     low = cell_minima(xyz, CELL_M, range_m)
     if len(low) < MIN_CELLS:
         return None
@@ -79,7 +80,7 @@ def segment_ground(xyz_base: np.ndarray, band_m: float = GROUND_BAND_M) -> tuple
     grid are followed outwards in each sector, with a step allowed that grows with distance; what stands
     higher is an object, what lies far lower a mirror image.
     """
-    xyz = np.ascontiguousarray(xyz_base, np.float32).reshape(-1, 3)
+    xyz = checked_points(np.asarray(xyz_base, np.float32))
     heights = point_heights(xyz, *_model_of(xyz), NEAREST_M, FARTHEST_M)
     with np.errstate(invalid="ignore"):
         return heights < band_m, heights
@@ -87,7 +88,7 @@ def segment_ground(xyz_base: np.ndarray, band_m: float = GROUND_BAND_M) -> tuple
 
 def ground_height(xyz_base: np.ndarray, at_xy: np.ndarray) -> Float64:
     """Height z (M,) of the ground at places (M, 2), from a cloud (N, 3) in `base_link`."""
-    xyz = np.ascontiguousarray(xyz_base, np.float32).reshape(-1, 3)
+    xyz = checked_points(np.asarray(xyz_base, np.float32))
     places = np.ascontiguousarray(at_xy, np.float64).reshape(-1, 2)
     return table_heights(places, *_model_of(xyz), NEAREST_M, FARTHEST_M)
 

@@ -19,7 +19,7 @@ NEAR_M = 15.0
 """Range at which a low point's vote for the plane has fallen to a third."""
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def cell_minima(xyz: Float64, cell: float, reach: float) -> Float64:
     """The second lowest point (K, 3) of each square cell within reach, since mirror images are alone."""
     side = int(2 * reach / cell) + 1
@@ -44,7 +44,7 @@ def cell_minima(xyz: Float64, cell: float, reach: float) -> Float64:
     return out[:count]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def robust_plane(
     xyz: Float64, low: Float64, min_up: float, band: float, reach: float
 ) -> tuple[Float64, float, int]:
@@ -138,7 +138,7 @@ def _range_of(place: float, nearest: float, farthest: float, bins: int) -> float
     return (start + place / bins * (np.sqrt(farthest) - start)) ** 2
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def lowest_by_sector(
     xyz: Float32, plane: Float64, sectors: int, bins: int, nearest: float, farthest: float
 ) -> tuple[Float64, Float64]:
@@ -157,7 +157,7 @@ def lowest_by_sector(
     return lowest, ranges
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def ground_table(lowest: Float64, ranges: Float64, nearest: float, farthest: float) -> Float64:
     """Height of the ground over the plane at the inner edge of each bin, (sectors, bins + 1)."""
     sectors, bins = lowest.shape
@@ -230,7 +230,7 @@ def _ground_at(x: float, y: float, plane: Float64, table: Float64, nearest: floa
     return level + table[sector, k] + share * (table[sector, k + 1] - table[sector, k])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def point_heights(xyz: Float32, plane: Float64, table: Float64, nearest: float, farthest: float) -> Float32:
     """Height (N,) above the ground of plane and table; NaN for points not finite."""
     out = np.full(len(xyz), np.nan, np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from mm_fusion.geometry.transforms import rigid
+from mm_fusion.geometry.transforms import checked_points, rigid
 from mm_fusion.measurements import EgoMotion, Float32, Float64
 
 SERIES_ANGLE = 0.5
@@ -65,13 +65,15 @@ def deskew(xyz_base: Float32, time_ns_from_ref: np.ndarray, ego: EgoMotion) -> F
 
     time_ns_from_ref: (N,) integers, negative before the reference. Only right for what stands still.
     """
-    xyz = np.ascontiguousarray(xyz_base, np.float32)
-    times = np.ascontiguousarray(time_ns_from_ref)
+    xyz = checked_points(np.asarray(xyz_base, np.float32))
+    seconds = np.asarray(time_ns_from_ref) * 1e-9
+    if seconds.shape != (len(xyz),):
+        raise ValueError(f"deskew: expected one time per point, got {seconds.shape} for {len(xyz)} points")
     rate = float(np.linalg.norm(ego.angular_velocity))
     axis = ego.angular_velocity / rate if rate > 1e-9 else np.zeros(3)
-    longest = float(np.abs(times).max(initial=0)) * 1e-9
+    longest = float(np.abs(seconds).max(initial=0.0))
     kernel = _deskew_series if rate * longest < SERIES_ANGLE else _deskew_exact
-    out: Float32 = kernel(xyz, times, ego.linear_velocity, axis, rate)
+    out: Float32 = kernel(xyz, seconds, ego.linear_velocity, axis, rate)
     return out
 
 
@@ -124,14 +126,14 @@ def _skew(w: Float64) -> Float64:
     return np.array([[0.0, -w[2], w[1]], [w[2], 0.0, -w[0]], [-w[1], w[0], 0.0]])
 
 
-@njit(cache=True)
-def _deskew_series(xyz: Float32, times: np.ndarray, v: Float64, n: Float64, rate: float) -> Float32:
+@njit(cache=True, nogil=True)
+def _deskew_series(xyz: Float32, seconds: Float64, v: Float64, n: Float64, rate: float) -> Float32:
     out = np.empty_like(xyz)
     # n x v and n x (n x v), once
     ax, ay, az = n[1] * v[2] - n[2] * v[1], n[2] * v[0] - n[0] * v[2], n[0] * v[1] - n[1] * v[0]
     bx, by, bz = n[1] * az - n[2] * ay, n[2] * ax - n[0] * az, n[0] * ay - n[1] * ax
     for i in range(len(xyz)):
-        t = times[i] * 1e-9
+        t = seconds[i]
         q = rate * t
         s = q * q
         sin = q * (1 - s / 6 * (1 - s / 20 * (1 - s / 42 * (1 - s / 72))))
@@ -147,13 +149,13 @@ def _deskew_series(xyz: Float32, times: np.ndarray, v: Float64, n: Float64, rate
     return out
 
 
-@njit(cache=True)
-def _deskew_exact(xyz: Float32, times: np.ndarray, v: Float64, n: Float64, rate: float) -> Float32:
+@njit(cache=True, nogil=True)
+def _deskew_exact(xyz: Float32, seconds: Float64, v: Float64, n: Float64, rate: float) -> Float32:
     out = np.empty_like(xyz)
     ax, ay, az = n[1] * v[2] - n[2] * v[1], n[2] * v[0] - n[0] * v[2], n[0] * v[1] - n[1] * v[0]
     bx, by, bz = n[1] * az - n[2] * ay, n[2] * ax - n[0] * az, n[0] * ay - n[1] * ax
     for i in range(len(xyz)):
-        t = times[i] * 1e-9
+        t = seconds[i]
         q = rate * t
         sin, vers = np.sin(q), 1 - np.cos(q)
         half = vers / q if abs(q) > 1e-6 else 0.5 * q

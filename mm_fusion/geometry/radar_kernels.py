@@ -38,7 +38,7 @@ def over_ground(rows: Float64, raw: Float64, interval: Float64, state: Float64) 
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def circle_scores(
     rows: Float64, raw: Float64, interval: Float64, vx: Float64, vy: Float64, rates: Float64
 ) -> Float64:
@@ -66,7 +66,7 @@ def circle_scores(
     return scores
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def sampled_states(rows: Float64, raw: Float64, size: int, tries: int, near: float) -> tuple[Float64, int]:
     """The state through `size` (2: vx vy, 3: and yaw rate) returns that most others agree with, and their
     number.
@@ -100,7 +100,7 @@ def sampled_states(rows: Float64, raw: Float64, size: int, tries: int, near: flo
     return best, most
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def refine(
     rows: Float64, raw: Float64, interval: Float64, start: Float64, prior: Float64, scale: float, rounds: int
 ) -> tuple[Float64, np.ndarray, float]:

@@ -68,7 +68,14 @@ def inverse(matrix: Float64) -> Float64:
 def transform_points(dst_from_src: Float64, xyz: NDArray[T]) -> NDArray[T]:
     """Points (N, 3) in the destination frame, dtype kept; a row that is not finite stays so, alone."""
     matrix = np.ascontiguousarray(dst_from_src, np.float64)
-    return _transform_points(matrix, np.ascontiguousarray(xyz))
+    return _transform_points(matrix, checked_points(xyz))
+
+
+def checked_points(xyz: NDArray[T]) -> NDArray[T]:
+    """The same points (N, 3) in one piece of memory; `ValueError` for a shape that a loop would overrun."""
+    if xyz.ndim != 2 or xyz.shape[1] != 3:
+        raise ValueError(f"points: expected (N, 3), got {xyz.shape}")
+    return np.ascontiguousarray(xyz)
 
 
 def interpolate(a: Float64, b: Float64, fraction: float) -> Float64:
@@ -141,7 +148,7 @@ def _inverse(m: Float64) -> Float64:
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _transform_points(m: Float64, xyz: np.ndarray) -> np.ndarray:
     out = np.empty_like(xyz)
     for i in range(len(xyz)):

@@ -36,6 +36,11 @@ def test_a_point_ahead_measured_before_the_reference_has_come_nearer():
     assert np.allclose(transform_points(matrix, ahead), [[19, 0, 0]])
 
 
+def test_one_time_per_point():
+    with pytest.raises(ValueError, match="one time per point"):
+        deskew(np.zeros((3, 3), np.float32), np.zeros(2, np.int32), ego())
+
+
 def test_a_left_turn_moves_what_was_ahead_to_the_right():
     matrix = base_ref_from_base(ego(angular=(0, 0, 0.5)), t_ns=-200_000_000, ref_ns=0)
     assert np.allclose(transform_points(matrix, np.array([[10.0, 0, 0]])), [[9.95, -0.998, 0]], atol=1e-3)

@@ -27,6 +27,11 @@ def test_no_points_stay_no_points():
     assert moved.shape == (0, 3) and moved.dtype == np.float32
 
 
+def test_points_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"expected \(N, 3\), got \(3,\)"):
+        transform_points(np.eye(4), np.zeros(3))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_points_keep_their_dtype_and_a_nan_row_stays_alone(dtype):
     xyz = np.array([[1, 0, 0], [np.nan, 1, 2], [0, 2, 0]], dtype)
