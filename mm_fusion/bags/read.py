@@ -101,15 +101,9 @@ class BagReader:
         """Every message of `topics` (None: of all) in order of receipt, then topic, then stamp."""
         self._failed.clear()
         for raw in self.raw_messages(topics):
-            store = self._stores.get(raw.kind)
-            if store is None:
-                continue
-            try:
-                message = store.deserialize_cdr(raw.data, raw.kind)
-            except DESERIALISATION_ERRORS as error:
-                self._note_failure(raw.topic, str(error) or type(error).__name__)
-                continue
-            yield BagMessage(raw.topic, raw.kind, message, raw.receipt_ns)
+            message = self.deserialize(raw)
+            if message is not None:
+                yield BagMessage(raw.topic, raw.kind, message, raw.receipt_ns)
         self._report_failures()
 
     def raw_messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
@@ -121,6 +115,26 @@ class BagReader:
             instant = [raw for raw in group if self.topics[raw.topic].type == raw.kind]
             yield from sorted(instant, key=self._order) if len(instant) > 1 else instant
         self._report_breaks()
+
+    def deserialize(self, raw: RawMessage) -> Any | None:
+        """The message in `raw`, None (and a problem noted) where it cannot be deserialised."""
+        store = self._stores.get(raw.kind)
+        if store is None:
+            return None
+        try:
+            return store.deserialize_cdr(raw.data, raw.kind)
+        except DESERIALISATION_ERRORS as error:
+            self._note_failure(raw.topic, str(error) or type(error).__name__)
+            return None
+
+    def header(self, raw: RawMessage) -> tuple[int, str] | None:
+        """(stamp_ns, frame_id) of a message that begins with a header, payload unread; else None."""
+        store = self._stores.get(raw.kind)
+        if store is None or not _has_header(store, raw.kind) or len(raw.data) < 16:
+            return None
+        (size,) = struct.unpack_from("<I" if raw.data[1] & 1 else ">I", raw.data, 12)
+        frame_id = bytes(raw.data[16 : 16 + max(size, 1) - 1]).decode("utf-8", "replace")
+        return _stamp_ns(raw.data), frame_id
 
     def _order(self, raw: RawMessage) -> tuple[str, int]:
         store = self._stores.get(raw.kind)
