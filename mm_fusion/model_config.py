@@ -65,19 +65,31 @@ class LidarObjectsConfig(Section):
     score: LidarScoreConfig = LidarScoreConfig()
 
 
+class RadarScoreConfig(Section):
+    """Log-odds that a claimed cluster of returns is an object: found on the `train` runs of Astyx."""
+
+    bias: float = Field(-5.2, description="log-odds of a cluster with one return and no other clue")
+    log_returns: float = Field(1.35, description="per natural logarithm of the number of returns")
+    moving: float = Field(2.2, description="for what moves for sure, against what cannot")
+    cost: float = Field(-0.45, description="per squared sigma from the class's size")
+    too_high: float = Field(-0.9, description="per metre of mean height above a car's middle")
+    unknown: float = Field(-3.0, description="for what no class claims")
+
+
 class RadarObjectsConfig(Section):
     """From radar returns to moving and standing objects."""
 
     reach: Positive = Field(100.0, description="returns farther from base_link are not used, m")
-    gap: Positive = Field(1.5, description="largest distance between returns of one object, m")
+    gap: Positive = Field(1.2, description="largest distance between returns of one object, m")
     gap_per_metre: Annotated[float, Field(ge=0, le=0.2)] = Field(
         0.01, description="growth of that gap with range"
     )
     doppler_gap_mps: Positive = Field(
         1.0, description="ground velocity along the ray that weighs as much as gap, m/s"
     )
-    min_returns: Annotated[int, Field(ge=1)] = Field(3, description="smaller clusters are noise, returns")
-    extent_sigma: Positive = Field(0.5, description="standard deviation of a cluster's extent, m")
+    min_returns: Annotated[int, Field(ge=1)] = Field(4, description="smaller clusters are noise, returns")
+    outliers: Annotated[float, Field(ge=0, lt=0.5)] = Field(0.05, description="share of returns beyond each side")
+    extent_sigma: Positive = Field(0.6, description="standard deviation of a cluster's extent, m")
     motion_weight: Annotated[float, Field(ge=0)] = Field(8.0, description="weight of motion for a box along the ray")
     moving_mps: Positive = Field(
         0.6, description="ground velocity along the ray above which a return moves, m/s"
@@ -90,6 +102,7 @@ class RadarObjectsConfig(Section):
     across_sigma: Positive = Field(
         30.0, description="standard deviation of velocity across the ray: unobserved, m/s"
     )
+    score: RadarScoreConfig = RadarScoreConfig()
 
 
 class CameraObjectsConfig(Section):

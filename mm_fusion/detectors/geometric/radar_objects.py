@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mm_fusion.detections import Detections, empty_detections, make_detections
+from mm_fusion.detections import UNKNOWN_CLASS_ID, Detections, empty_detections, make_detections
 from mm_fusion.detectors.geometric.box_fit import Rectangles
 from mm_fusion.detectors.geometric.class_claims import Claims, PriorTable, View, claims_of
 from mm_fusion.detectors.geometric.clustering import cluster, even_gaps, grouped
@@ -13,7 +13,10 @@ from mm_fusion.detectors.geometric.doppler import RayVelocity, mean_on_circle, r
 from mm_fusion.detectors.geometric.points import RadarReturns
 from mm_fusion.geometry.transforms import wrap_angle
 from mm_fusion.measurements import Float64
-from mm_fusion.model_config import RadarObjectsConfig
+from mm_fusion.model_config import RadarObjectsConfig, RadarScoreConfig
+
+MIDDLE_OF_A_CAR = 0.7
+"""Height, m, about which a road user's returns scatter; buildings, trees and signs lie above."""
 
 
 def radar_objects(returns: RadarReturns, priors: PriorTable, config: RadarObjectsConfig) -> Detections:
@@ -82,7 +85,7 @@ def _claims(
     """
     count = len(starts) - 1
     xy = members.xyz[:, :2].astype(np.float64)
-    low, high = np.minimum.reduceat(xy, starts[:-1]), np.maximum.reduceat(xy, starts[:-1])
+    low, high = inner_extents(xy, starts, config.outliers)
     rectangles = Rectangles(np.zeros(count), low, high, np.zeros(count))
     view = View.of(rectangles, origin)
     view = View(view.place, 0.5 * view.visible, view.hidden)
@@ -90,6 +93,14 @@ def _claims(
     across = np.abs(first.center_xy - origin)
     lean = np.where(across[:, 1] > across[:, 0], 1.0, -1.0) * config.motion_weight * moving
     return Claims.either(first, second, first.rank - second.rank + lean > 0)
+
+
+def inner_extents(xy: Float64, starts: NDArray[np.int64], outliers: float) -> tuple[Float64, Float64]:
+    """Lowest and highest (K, 2) of each cluster's points on both axes without the share `outliers` at either end."""
+    owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    drop = np.floor(outliers * np.diff(starts)).astype(np.int64)
+    ordered = np.stack([xy[np.lexsort((xy[:, k], owner)), k] for k in (0, 1)], axis=1)
+    return ordered[starts[:-1] + drop], ordered[starts[1:] - 1 - drop]
 
 
 def _velocity(members: RadarReturns, config: RadarObjectsConfig) -> RayVelocity:
@@ -123,7 +134,7 @@ def _detections(
         position_cov=_position_cov(claims, members.origin.mean(axis=0)),
         # sizes are the class's own, the direction is a guess: neither may move what another sensor measured
         variance=np.tile([0.1, 4.0, 1.0, 0.3, 1.0], (count, 1)),
-        score=_score(members, starts, claims, moving, config),
+        score=_score(members, starts, claims, moving, config.score),
         class_id=claims.class_id,
         moving=moving,
         contribution=np.tile([0.0, 0.0, 1.0], (count, 1)),
@@ -131,11 +142,18 @@ def _detections(
 
 
 def _score(
-    members: RadarReturns, starts: NDArray[np.int64], claims: Claims, moving: Float64, config: RadarObjectsConfig
+    members: RadarReturns, starts: NDArray[np.int64], claims: Claims, moving: Float64, weights: RadarScoreConfig
 ) -> Float64:
     returns = np.diff(starts)
-    logit = 0.8 * np.log(returns / 20) + 4 * moving - 3 - 0.1 * np.minimum(claims.cost, 30)
-    return 1 / (1 + np.exp(-logit))
+    height = np.add.reduceat(members.xyz[:, 2].astype(np.float64), starts[:-1]) / returns
+    logit = (
+        weights.bias
+        + weights.log_returns * np.log(returns)
+        + weights.moving * moving
+        + weights.too_high * np.maximum(height - MIDDLE_OF_A_CAR, 0)
+        + np.where(claims.class_id != UNKNOWN_CLASS_ID, weights.cost * claims.cost, weights.unknown)
+    )
+    return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
 
 
 def _position_cov(claims: Claims, origin: np.ndarray) -> Float64:
