@@ -11,7 +11,7 @@ from mm_fusion.measurements import CameraModel, SensorKind
 class Timing:
     """Stamps of one topic; None where too few messages say it.
 
-    period_ms: median interval. brisk_ms: the interval that a tenth stays below, near the true period where
+    period_ms: median interval. brisk_ms: the interval that few stay below, near the true period where
     many are missing. jitter_ms: half the spread (5 to 95 %) of the intervals. gaps: intervals above three
     periods. latency_ms: receipt minus stamp, median, and its spread (5 to 95 %). backwards: stamps earlier
     than the one before.

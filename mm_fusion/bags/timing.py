@@ -31,7 +31,7 @@ def timing_of(stamps_ns: Sequence[int], receipts_ns: Sequence[int]) -> Timing:
     return Timing(
         len(stamps),
         period_ms=period_ms,
-        brisk_ms=float(np.percentile(intervals_ms, 10)),
+        brisk_ms=float(np.percentile(intervals_ms, 2)),
         jitter_ms=_spread(intervals_ms) / 2,
         gaps=int((intervals_ms > GAP_PERIODS * period_ms).sum()),
         largest_gap_s=float(intervals_ms.max() / 1e3),

@@ -1,7 +1,8 @@
 """One nuScenes keyframe (six cameras, one LiDAR, truth) as a recording.
 
 Every camera keeps its own time; the cloud has no times per point and is taken at the keyframe's time, to
-which its source has already moved it. nuScenes' ego frame lies on the ground below the rear axle, so it is
+which its source has already moved it. All are received together, when the keyframe is complete: with nothing
+before it, a host that got them one by one could not know which sensors to wait for. nuScenes' ego frame lies on the ground below the rear axle, so it is
 `base_link`. The one pose that there is goes out on /tf from `map`; one pose gives no speed, so there is no
 odometry. Truth has its velocity over ground; occlusion and truncation are not known.
 """
@@ -60,18 +61,15 @@ def convert(
     with BagWriter(out, storage, overwrite=overwrite) as writer, reading_source(source):
         recorder = Recorder(writer)
         stamp_ns, cameras = _ns(keyframe["timestamp"]), keyframe["cameras"]
-        stamps = {name: _ns(camera["timestamp"]) for name, camera in cameras.items()}
-        _write_transforms(recorder, keyframe, stamp_ns, min([stamp_ns, *stamps.values()]))
-        for number, (name, camera) in enumerate(sorted(cameras.items(), key=lambda entry: stamps[entry[0]])):
-            _write_camera(recorder, source, name, camera, stamps[name])
+        receipt_ns = stamp_ns + RECEIPT_DELAY_NS
+        _write_transforms(recorder, keyframe, stamp_ns, receipt_ns - STATIC_LEAD_NS)
+        for number, (name, camera) in enumerate(sorted(cameras.items())):
+            _write_camera(recorder, source, name, camera, receipt_ns)
             progress(number + 1, len(cameras) + 1)
-        recorder.write(
-            f"/{LIDAR}/points",
-            encode_lidar(_sweep(source, stamp_ns), message_type),
-            stamp_ns + RECEIPT_DELAY_NS,
-        )
+        cloud = encode_lidar(_sweep(source, stamp_ns), message_type)
+        recorder.write(f"/{LIDAR}/points", cloud, receipt_ns)
         truth = _truth(keyframe["instances"], np.array(keyframe["lidar2ego"], float), stamp_ns)
-        write_truth(recorder, truth, stamp_ns + RECEIPT_DELAY_NS)
+        write_truth(recorder, truth, receipt_ns)
         recorder.count_truth(truth.objects)
         progress(len(cameras) + 1, len(cameras) + 1)
     return ConvertReport(
@@ -84,21 +82,21 @@ def _ns(seconds: float) -> int:
     return round(seconds * 1e6) * 1000
 
 
-def _write_transforms(recorder: Recorder, keyframe: Mapping[str, Any], stamp_ns: int, first_ns: int) -> None:
-    """All places before the first image; the pose at the keyframe's own time."""
+def _write_transforms(
+    recorder: Recorder, keyframe: Mapping[str, Any], stamp_ns: int, receipt_ns: int
+) -> None:
+    """All places, and the pose at the keyframe's own time."""
     places = {LIDAR: np.array(keyframe["lidar2ego"], float)}
     places.update({name: np.array(camera["cam2ego"], float) for name, camera in keyframe["cameras"].items()})
-    recorder.write_static(places, first_ns, first_ns + RECEIPT_DELAY_NS - STATIC_LEAD_NS)
+    recorder.write_static(places, stamp_ns, receipt_ns)
     pose = StampedTransform(stamp_ns, MAP_FRAME, BASE_FRAME, np.array(keyframe["ego2global"], float))
-    recorder.write(
-        "/tf", encode_transforms((pose,), message_type), stamp_ns + RECEIPT_DELAY_NS - STATIC_LEAD_NS
-    )
+    recorder.write("/tf", encode_transforms((pose,), message_type), receipt_ns)
 
 
 def _write_camera(
-    recorder: Recorder, source: Path, name: str, camera: Mapping[str, Any], stamp_ns: int
+    recorder: Recorder, source: Path, name: str, camera: Mapping[str, Any], receipt_ns: int
 ) -> None:
-    path, receipt_ns = source / f"{name}.jpg", stamp_ns + RECEIPT_DELAY_NS
+    path, stamp_ns = source / f"{name}.jpg", _ns(camera["timestamp"])
     jpeg = path.read_bytes()
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
     if pixels is None:
