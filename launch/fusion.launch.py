@@ -1,13 +1,13 @@
 """The fusion node, and RViz beside it where asked.
 
-ros2 launch mm_fusion fusion.launch.py vehicle:=astyx [rviz:=true] [use_sim_time:=true] [params:=overrides.yaml]
+ros2 launch mm_fusion fusion.launch.py vehicle:=astyx [rviz:=true] [use_sim_time:=true] [params:=FILE]
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
 from mm_fusion.config import find_file
 from mm_fusion.nodes.dds import dds_environment
 

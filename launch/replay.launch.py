@@ -1,11 +1,14 @@
-"""A recording through the fusion node, with RViz: ros2 launch mm_fusion replay.launch.py bag:=PATH vehicle:=astyx"""
+"""A recording through the fusion node, with RViz.
 
-from launch import LaunchDescription
+ros2 launch mm_fusion replay.launch.py bag:=PATH vehicle:=astyx [rate:=0.5] [rviz:=false]
+"""
+
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
 from mm_fusion.config import find_file
 from mm_fusion.nodes.dds import dds_environment
 

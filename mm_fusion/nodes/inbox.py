@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mm_fusion.errors import DropReason
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One serialised message. receipt_ns: of the node's clock; 0 while simulated time has not begun."""
+    """One serialised message. receipt_ns: of the node's clock; 0 while simulated time has not begun.
+
+    arrived_perf_ns: of `time.perf_counter_ns`, for measuring alone.
+    """
 
     topic: str
     kind: str
     data: bytes
     receipt_ns: int
+    arrived_perf_ns: int
 
 
 class Inbox:
@@ -47,7 +52,7 @@ class Inbox:
         """Append a message, received now."""
         with self._changed:
             self._make_room(topic)
-            self._entries.append(Received(topic, kind, data, self._clock_ns()))
+            self._entries.append(Received(topic, kind, data, self._clock_ns(), time.perf_counter_ns()))
             self._waiting[topic] += 1
             self._changed.notify()
 
@@ -90,7 +95,6 @@ class Inbox:
         if not begin_ns:
             return False
         self._entries = deque(
-            entry if entry.receipt_ns else Received(entry.topic, entry.kind, entry.data, begin_ns)
-            for entry in self._entries
+            entry if entry.receipt_ns else replace(entry, receipt_ns=begin_ns) for entry in self._entries
         )
         return True

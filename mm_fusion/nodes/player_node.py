@@ -28,6 +28,8 @@ CLOCK = "/clock"
 SETTLED_S = 1.0
 """Listeners are complete when none has come for so long."""
 ACKNOWLEDGE_S = 5.0
+CLOCK_LEAD_S = 0.001
+"""A message must not overtake the /clock of its own time, or listeners take it for one of the time before."""
 LAST_TICKS = 50
 """/clock goes on for half a second, so that what is still open is released."""
 
@@ -104,6 +106,8 @@ class PlayerNode(Node):
         self._schedule = self._schedule.without(max(pause_ns, 0))
         if due_ns != self._told_ns:
             self._tell(due_ns)
+            if self._clock_publisher is not None:
+                time.sleep(CLOCK_LEAD_S)
 
     def _sleep_until(self, recorded_ns: int) -> None:
         left_s = self._began_s + self._schedule.due_s(recorded_ns) - time.monotonic()

@@ -59,11 +59,11 @@ class Outputs:
             self._node.get_logger().warning(f"{topic} is left out: {error}")
 
     def publish(self, result: FusionResult) -> None:
-        """Every output of a frame but the overlays, an array also for an empty frame."""
+        """Every output of a frame but the overlays, an array also when empty; the mode comes first."""
+        self.say_mode(result.mode)
         for publisher, encode in self._encoders:
             if publisher.get_subscription_count():
                 publisher.publish(encode(result.detections, result.stamp_ns, result.frame_id, message_class))
-        self.say_mode(result.mode)
 
     def say_mode(self, mode: str) -> None:
         """Publish the mode where it has changed; late listeners get the last one."""

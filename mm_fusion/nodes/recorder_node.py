@@ -23,34 +23,38 @@ from mm_fusion.nodes.message_types import message_class
 DEPTH = 1000
 DISCOVER_S = 0.1
 FUSION_TOPICS = (
+    "/fusion/mode",
     "/fusion/detections",
     "/fusion/detections_cloud",
     "/fusion/objects",
     "/fusion/markers",
-    "/fusion/mode",
     "/diagnostics",
 )
 LATCHED = LATCHED_TOPICS | {"/fusion/mode"}
 
 
 class RecorderNode(Node):
-    """Subscribes to `topics` as soon as somebody publishes them and writes what comes."""
+    """Subscribes to `topics` as soon as somebody publishes them and writes what comes.
+
+    Of what has come at once, the topic named first is written first.
+
+    """
 
     def __init__(self, topics: Sequence[str], writer: McapFileWriter) -> None:
         super().__init__("recorder")
         self._writer = writer
-        self._wanted = set(topics)
+        self._wanted = list(topics)
         self._early: list[tuple[str, str, bytes]] = []
 
     def discover(self) -> None:
         """Subscribe to what is published by now."""
-        for topic in sorted(self._wanted):
+        for topic in list(self._wanted):
             offers = self.get_publishers_info_by_topic(topic)
             if offers:
                 self._subscribe(topic, offers[0].topic_type, [offer.qos_profile for offer in offers])
 
     def _subscribe(self, topic: str, kind: str, offers: list[QoSProfile]) -> None:
-        self._wanted.discard(topic)
+        self._wanted.remove(topic)
         try:
             message_type = message_class(kind)
         except ConfigurationError as error:

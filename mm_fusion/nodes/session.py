@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import traceback
 from collections.abc import Callable
 
@@ -121,9 +122,8 @@ class Session:
 
     def _on_result(self, handover: Handover, result: FusionResult) -> None:
         self._outputs.publish(result)
-        now_ns = self._now_ns()
-        self._stages.add("after_last", (now_ns - handover.last_receipt_ns) / 1e6)
-        self._stages.add("latency", (now_ns - result.stamp_ns) / 1e6)
+        self._stages.add("after_last", (time.perf_counter_ns() - handover.caused_perf_ns) / 1e6)
+        self._stages.add("latency", (self._now_ns() - result.stamp_ns) / 1e6)
         for camera in self._outputs.overlays_wanted():
             self._pool.submit(f"overlay/{camera}", self._overlay(camera, handover, result))
 

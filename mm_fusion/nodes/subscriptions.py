@@ -18,8 +18,8 @@ from mm_fusion.nodes.message_types import TYPES_OF_KIND, TYPES_OF_ROLE, full_nam
 DEPTH = 5
 TRANSFORM_DEPTH = 100
 """Several static publishers share one queue of a transient local subscription, and /tf comes in bursts."""
-PATIENCE_S = 5.0
-"""A topic that nobody publishes for so long is said, once."""
+PATIENCE_S = 10.0
+"""Topics that nobody publishes for so long are said, once."""
 
 Offer = tuple[bool, bool]
 """Reliable, transient local."""
@@ -66,10 +66,8 @@ class Subscriptions:
         """Subscribe to what is published by now, and say what nobody publishes."""
         for topic in self.topics.values():
             self._discover(topic)
-
-    def missing(self) -> list[str]:
-        """Topics without a subscription."""
-        return [topic.name for topic in self.topics.values() if topic.subscription is None]
+        if time.monotonic() - self._began_s > PATIENCE_S:
+            self._say_missing()
 
     def close(self) -> None:
         """Destroy every subscription."""
@@ -90,7 +88,6 @@ class Subscriptions:
                 f"{topic.name}: ignoring publishers of {other}; {topic.uses} uses {kind or topic.types}",
             )
         if kind is None:
-            self._say_missing(topic)
             return
         offer = _join(topic, published.get(kind, []))
         if topic.subscription is None or kind != topic.kind or _asks_more(topic.offer, offer):

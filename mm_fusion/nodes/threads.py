@@ -35,10 +35,12 @@ SNAPSHOT_S = 0.5
 
 @dataclass(frozen=True)
 class Handover:
-    """A frame on its way to the detector. last_receipt_ns: of the newest message when it was released."""
+    """A frame on its way to the detector. caused_perf_ns: when the message that completed it came, or when
+    a deadline ended; both times are of `time.perf_counter_ns`.
+    """
 
     frame: Frame
-    last_receipt_ns: int
+    caused_perf_ns: int
     released_perf_ns: int
 
 
@@ -102,7 +104,8 @@ class PipelineThread(threading.Thread):
             self._receive(received)
         now_ns = self._inbox.idle_ns()
         if now_ns:
-            self._hand_over(self._pipeline.poll(now_ns), now_ns)
+            caused_ns = received.arrived_perf_ns if received is not None else time.perf_counter_ns()
+            self._hand_over(self._pipeline.poll(now_ns), caused_ns)
             self._take_snapshot(now_ns)
 
     def _sleep_s(self) -> float:
@@ -119,7 +122,7 @@ class PipelineThread(threading.Thread):
         message = self._deserialized(received)
         if message is not None:
             for route in self._routes[received.topic]:
-                self._add(route, message, received.receipt_ns)
+                self._add(route, message, received)
         self._stages.add("add", (time.perf_counter_ns() - start) / 1e6)
 
     def _deserialized(self, received: Received) -> Any:
@@ -131,21 +134,21 @@ class PipelineThread(threading.Thread):
                 self._pipeline.drops.add(route.sensor, DropReason.MALFORMED, text)
             return None
 
-    def _add(self, route: Route, message: Any, receipt_ns: int) -> None:
+    def _add(self, route: Route, message: Any, received: Received) -> None:
         try:
-            item: Item = decode(route, message, self._vehicle, receipt_ns)
+            item: Item = decode(route, message, self._vehicle, received.receipt_ns)
         except MeasurementError as error:
             self._pipeline.drops.add(route.sensor, error.reason, str(error))
             return
-        frames = self._pipeline.add(route.sensor, item, receipt_ns)
-        self._hand_over(frames, receipt_ns)
+        frames = self._pipeline.add(route.sensor, item, received.receipt_ns)
+        self._hand_over(frames, received.arrived_perf_ns)
         if isinstance(item, Deferred):
             self._on_item(route.sensor, item)
 
-    def _hand_over(self, frames: list[Frame], last_receipt_ns: int) -> None:
+    def _hand_over(self, frames: list[Frame], caused_perf_ns: int) -> None:
         for frame in frames:
             self.frames += 1
-            self._on_frame(Handover(frame, last_receipt_ns, time.perf_counter_ns()))
+            self._on_frame(Handover(frame, caused_perf_ns, time.perf_counter_ns()))
 
     def _take_snapshot(self, now_ns: int) -> None:
         if time.monotonic() < self._next_snapshot_s:
