@@ -70,7 +70,7 @@ class Collector:
         self._now_ns: int | None = None
         self._receipt_ns: int | None = None
         self._instant_open = False
-        self._instant: list[tuple[SensorQueue, Stamped]] = []
+        self._instant: deque[tuple[SensorQueue, Stamped]] = deque(maxlen=self._limit * len(self._references))
         self._openings: deque[_Opening] = deque()
         self._due_ns: int | None = None
         self._cut_short = False
@@ -140,7 +140,7 @@ class Collector:
             return None
         if self._instant_open:
             return now_ns + 1
-        moments = [queue.silent_at_ns() for queue in self._all]
+        moments = [queue.silent_ns for queue in self._all]
         moments += [queue.overdue_at_ns() for queue in self._references]
         moments.append(self._due_ns)
         return min((moment for moment in moments if moment is not None and moment > now_ns), default=None)
@@ -204,7 +204,7 @@ class Collector:
         due_ns = now_ns
         for queue in self._all:
             if queue is not head.opener and queue.awaited(head.stamp_ns, head.deadline_ns):
-                due_ns = max(due_ns, queue.silent_at_ns() or 0)
+                due_ns = max(due_ns, queue.silent_ns or 0)
         self._cut_short = due_ns > max(now_ns, head.deadline_ns)
         self._due_ns = max(now_ns, head.deadline_ns) if self._cut_short else due_ns
 

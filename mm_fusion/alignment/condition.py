@@ -22,7 +22,7 @@ from mm_fusion.messages.images import decode_pixels
 
 SECTORS = 36
 BANDS = 8
-LOOK_EVERY = 10
+LOOK_EVERY = 30
 """A camera is looked at once in so many images: decoding even an eighth of one costs a millisecond or two."""
 STRIDES = (1, 3, 7, 13, 29, 61, 127, 251)
 """Points are sampled by primes, which share no factor with the number of rings."""

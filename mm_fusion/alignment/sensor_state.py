@@ -78,9 +78,10 @@ class SensorState:
 class SensorQueue:
     """The measurements of one sensor in order of time, with its statistics and liveness.
 
-    accepted_ns: newest time taken in. sent_ns and sent_receipt_ns: newest of what was taken in or came too
-    late, which is what alive, awaited and overdue go by. heard_receipt_ns: newest of what statistics took in,
-    which includes the messages of a clock that is constantly ahead.
+    accepted_ns: newest time taken in. sent_ns: newest of what was taken in or came too late, which is what
+    alive, awaited and overdue go by. silent_ns: when it falls silent if nothing more comes, in receipt time.
+    heard_receipt_ns, unheard_ns: the same of all that statistics took in, which includes the messages of a
+    clock that is constantly ahead. All are None while nothing came.
     """
 
     __slots__ = (
@@ -95,8 +96,9 @@ class SensorQueue:
         "taken_ns",
         "accepted_ns",
         "sent_ns",
-        "sent_receipt_ns",
+        "silent_ns",
         "heard_receipt_ns",
+        "unheard_ns",
         "ever_seen",
         "odd_run",
         "went_back",
@@ -124,8 +126,9 @@ class SensorQueue:
         self.taken_ns = None
         self.accepted_ns: int | None = None
         self.sent_ns: int | None = None
-        self.sent_receipt_ns: int | None = None
+        self.silent_ns: int | None = None
         self.heard_receipt_ns: int | None = None
+        self.unheard_ns: int | None = None
         self.odd_run = 0
         self.went_back = False
         return unused
@@ -138,21 +141,13 @@ class SensorQueue:
         """The sensor's period, given or measured; that of the frame rate while it is not known."""
         return self.stats.period_ns or self.rate_period_ns
 
-    def silent_at_ns(self) -> int | None:
-        """When the sensor falls silent if nothing more comes, in receipt time; None: it has never sent."""
-        if self.sent_receipt_ns is None:
-            return None
-        return self.sent_receipt_ns + int(self.silent_periods * self.period_ns())
-
     def alive(self, now_ns: int) -> bool:
-        """Whether a usable message came within `silent_periods`."""
-        silent_at = self.silent_at_ns()
-        return silent_at is not None and now_ns < silent_at
+        """Whether a message that was used or came too late was received within `silent_periods`."""
+        return self.silent_ns is not None and now_ns < self.silent_ns
 
     def heard(self, now_ns: int) -> bool:
-        """Whether a plausible message came within `silent_periods`, usable or not."""
-        heard = self.heard_receipt_ns
-        return heard is not None and now_ns < heard + int(self.silent_periods * self.period_ns())
+        """Whether a plausible message was received within `silent_periods`, usable or not."""
+        return self.unheard_ns is not None and now_ns < self.unheard_ns
 
     def overdue_at_ns(self) -> int | None:
         """Two periods and the p90 latency after its last stamp, in receipt time; None: it has never sent."""
@@ -188,12 +183,13 @@ class SensorQueue:
         """Take a plausible message into the statistics."""
         self.stats.observe(time_ns, receipt_ns)
         self.heard_receipt_ns = receipt_ns
+        self.unheard_ns = receipt_ns + int(self.silent_periods * self.period_ns())
         self.ever_seen = True
 
     def note_sent(self, time_ns: int, receipt_ns: int) -> None:
         """Take in that a message of this time came, used or too late: it wakes a silent sensor."""
         self.sent_ns = time_ns if self.sent_ns is None else max(self.sent_ns, time_ns)
-        self.sent_receipt_ns = receipt_ns
+        self.silent_ns = receipt_ns + int(self.silent_periods * self.period_ns())
 
     def insert(self, item: Stamped) -> None:
         """Sort a measurement in; what is too old for any frame to come is let go."""

@@ -62,8 +62,13 @@ class RunningQuantiles:
 
     def at(self, share: float) -> int:
         """The smallest value that `share` (0..1) of the window does not exceed; the window is not empty."""
+        return self._sorted[max(0, ceil(share * len(self._sorted)) - 1)]
+
+    def median_and_p90(self) -> tuple[int, int]:
+        """As `at(0.5)` and `at(0.9)`, in one go for every message."""
         ordered = self._sorted
-        return ordered[max(0, ceil(share * len(ordered)) - 1)]
+        count = len(ordered)
+        return ordered[(count - 1) // 2], ordered[(9 * count + 9) // 10 - 1]
 
 
 class StampStatistics:
@@ -104,9 +109,8 @@ class StampStatistics:
         given_period, given_p90, given_jitter = self._given
         latencies = self._latencies
         latencies.add(receipt_ns - time_ns)
-        self.latency_ns = latencies.at(0.5)
-        if given_p90 is None:
-            self.latency_p90_ns = latencies.at(0.9)
+        self.latency_ns, latency_p90 = latencies.median_and_p90()
+        self.latency_p90_ns = latency_p90 if given_p90 is None else given_p90
         newest = self.newest_ns
         if newest is not None and time_ns <= newest:
             return
@@ -136,4 +140,4 @@ class StampStatistics:
     @property
     def measured_latency_ns(self) -> tuple[int, int] | None:
         """Median and p90 of receipt minus time, whatever was given."""
-        return (self._latencies.at(0.5), self._latencies.at(0.9)) if len(self._latencies) else None
+        return self._latencies.median_and_p90() if len(self._latencies) else None

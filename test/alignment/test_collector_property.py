@@ -168,7 +168,7 @@ def odd_collector(drops: DropLog) -> Collector:
     return Collector(timings, AlignmentConfig(reference=["a", "b"], queue=8), drops)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(calls(), st.data())
 def test_the_moments_of_polls_change_no_frame(log: list[tuple[str, int, int]], data: st.DataObject) -> None:
     drops, drops_polled = DropLog(), DropLog()
@@ -190,7 +190,7 @@ def test_the_moments_of_polls_change_no_frame(log: list[tuple[str, int, int]], d
     assert polled.resets == plain.resets
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(calls())
 def test_a_host_that_polls_when_due_gives_the_frames_of_a_bag(log: list[tuple[str, int, int]]) -> None:
     drops, drops_live = DropLog(), DropLog()
@@ -208,7 +208,7 @@ def test_a_host_that_polls_when_due_gives_the_frames_of_a_bag(log: list[tuple[st
     assert drops_live.counts() == drops.counts()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(calls(jumps=False))
 def test_frames_go_out_in_order_of_reference_time(log: list[tuple[str, int, int]]) -> None:
     collector = odd_collector(DropLog())

@@ -166,10 +166,11 @@ def test_a_spoilt_part_of_an_image_lowers_its_directions(
     spoilt: str, low_deg: float, good_deg: float, word: str
 ) -> None:
     watched = monitor()
-    for index in range(6 * LOOK_EVERY):
-        watched.examine(frame(index, camera=image(index)))
-    for index in range(6 * LOOK_EVERY, 14 * LOOK_EVERY):
-        health = watched.examine(frame(index, camera=image(index, spoilt)))["camera"]
+    clear, bad = [image(k) for k in range(4)], [image(k, spoilt) for k in range(4)]
+    for index in range(14 * LOOK_EVERY):
+        shown = (clear if index < 6 * LOOK_EVERY else bad)[index % 4]
+        stamped = CameraImage(index * 100 * MS, "camera", encoded=shown.encoded, format="jpeg")
+        health = watched.examine(frame(index, camera=stamped))["camera"]
     assert coverage_at(health, low_deg) < 0.3
     assert coverage_at(health, good_deg) == 1 and coverage_at(health, 120) == 1
     assert any(word in remark for remark in health.remarks)

@@ -97,7 +97,7 @@ def test_what_is_awaited(last_ms: int, stamp_ms: int, deadline_ms: int, awaited:
 
 def test_silence_and_overdue_go_by_period_and_latency() -> None:
     queue = queue_of(0, 100, 200)
-    assert queue.silent_at_ns() == 220 * MS + 3 * 100 * MS
+    assert queue.silent_ns == 220 * MS + 3 * 100 * MS
     assert queue.alive(519 * MS) and not queue.alive(520 * MS)
     assert queue.overdue_at_ns() == 200 * MS + 2 * 100 * MS + 20 * MS
 

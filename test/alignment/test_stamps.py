@@ -49,6 +49,7 @@ def test_running_quantiles_are_those_of_the_newest(values: list[int], size: int)
     for value in values:
         quantiles.add(value)
     newest = sorted(values[-size:])
+    assert quantiles.median_and_p90() == (quantiles.at(0.5), quantiles.at(0.9))
     assert quantiles.at(0.5) == statistics.median_low(newest)
     assert (quantiles.at(0.0), quantiles.at(1.0)) == (newest[0], newest[-1])
 
