@@ -16,7 +16,8 @@ from mm_fusion.messages.pointcloud import decode_lidar, decode_radar_cloud
 
 FIELDS = (
     "x y z length width height yaw vx vy score class_id track_id moving pos_xx pos_xy pos_yy "
-    "vel_xx vel_xy vel_yy var_z var_l var_w var_h var_yaw contribution_camera contribution_lidar contribution_radar"
+    "vel_xx vel_xy vel_yy var_z var_l var_w var_h var_yaw "
+    "contribution_camera contribution_lidar contribution_radar"
 ).split()
 
 

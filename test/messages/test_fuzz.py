@@ -26,13 +26,15 @@ VEHICLE = VehicleConfig.model_validate(
 )
 NUMBER = st.one_of(st.floats(width=32), st.sampled_from([0.0, 1e30, -1.0, float("nan"), float("inf")]))
 SIZE = st.one_of(st.integers(0, 40), st.integers(0, 2**32 - 1))
+ANY_DATATYPE = st.sampled_from([*range(1, 9)] * 4 + [0, 9])
 NAMES = sorted({n for table in (LIDAR_FIELDS, RADAR_FIELDS) for names in table.values() for n in names})
 
 
 def header():
     stamp = st.builds(Message, sec=st.integers(-(2**31), 2**31 - 1), nanosec=st.integers(0, 2**32 - 1))
     good = st.just(Message(sec=1_700_000_000, nanosec=0))
-    return st.builds(Message, stamp=st.one_of(good, stamp), frame_id=st.sampled_from(["a", "/b", ""]))
+    frames = st.sampled_from(["a", "/b", "base_link", "c", ""])
+    return st.builds(Message, stamp=st.one_of(good, good, good, stamp), frame_id=frames)
 
 
 def vector():
@@ -67,18 +69,23 @@ def assert_finite(record) -> None:
 @st.composite
 def clouds(draw):
     """Clouds that hold together for the most part, with any fields, and bytes that may be anything."""
-    names = ["x", "y", "z", *draw(st.lists(st.sampled_from([*NAMES, "junk"]), max_size=5))]
+    names = ["x", "y", "z", "doppler", *draw(st.lists(st.sampled_from([*NAMES, "junk"]), max_size=5))]
     fields, at = [], 0
     for name in names:
-        datatype = draw(st.sampled_from([7, 8]) if name in "xyz" else st.integers(0, 9))
+        datatype = draw(st.sampled_from([7, 8]) if name in "xyz" else ANY_DATATYPE)
         fields.append(Message(name=name, offset=at, datatype=datatype, count=1))
         at += draw(st.integers(0, 1)) + {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 8: 8}.get(datatype, 1)
     width, height, padding = draw(st.integers(0, 30)), draw(st.integers(0, 3)), draw(st.integers(0, 3))
     row_step = width * at + padding
     data = np.random.default_rng(draw(st.integers(0, 9))).integers(0, 256, row_step * height, np.uint8)
-    changed = draw(
-        st.dictionaries(st.sampled_from(["width", "height", "point_step", "row_step"]), SIZE, max_size=1)
-    )
+    if draw(st.booleans()) and width * height:  # else few of the random positions are in range
+        for field in fields[:3]:
+            dtype = {7: "f4", 8: "f8"}[field.datatype]
+            np.ndarray((height, width), dtype, data, field.offset, (row_step, at))[:] = draw(
+                st.floats(-50, 50)
+            )
+    sizes = st.sampled_from(["width", "height", "point_step", "row_step"])
+    changed = {draw(sizes): draw(SIZE)} if draw(st.integers(0, 4)) == 0 else {}
     given = dict(width=width, height=height, point_step=at, row_step=row_step, data=data, fields=fields)
     bigendian = draw(st.booleans())
     return Message(header=draw(header()), is_bigendian=bigendian, is_dense=True, **{**given, **changed})
@@ -179,7 +186,11 @@ def test_compressed_images(data, changes, length, tail):
         assert "expected a whole JPEG or PNG" in str(error)
 
 
-ROI = st.builds(Message, x_offset=SIZE, y_offset=SIZE, width=SIZE, height=SIZE)
+SMALL = st.one_of(st.integers(100, 2000), SIZE)
+ROI = st.one_of(
+    st.just(Message(x_offset=0, y_offset=0, width=0, height=0)),
+    st.builds(Message, x_offset=SIZE, y_offset=SIZE, width=SIZE, height=SIZE),
+)
 
 
 @FUZZ
@@ -187,15 +198,15 @@ ROI = st.builds(Message, x_offset=SIZE, y_offset=SIZE, width=SIZE, height=SIZE)
     st.builds(
         Message,
         header=header(),
-        width=SIZE,
-        height=SIZE,
+        width=SMALL,
+        height=SMALL,
         distortion_model=st.sampled_from(["plumb_bob", "rational_polynomial", "fisheye", "", "odd"]),
-        d=st.lists(NUMBER, max_size=14),
-        k=st.lists(NUMBER, min_size=9, max_size=9),
+        d=st.one_of(st.just([0.1] * 4), st.lists(NUMBER, max_size=14)),
+        k=st.one_of(st.just([9.0, 0, 5, 0, 9, 5, 0, 0, 1]), st.lists(NUMBER, min_size=9, max_size=9)),
         r=st.lists(NUMBER, min_size=9, max_size=9),
         p=st.lists(NUMBER, min_size=12, max_size=12),
-        binning_x=SIZE,
-        binning_y=SIZE,
+        binning_x=st.one_of(st.integers(0, 2), SIZE),
+        binning_y=st.integers(0, 2),
         roi=ROI,
     )
 )
