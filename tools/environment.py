@@ -273,6 +273,8 @@ def install(plan: Plan, venv: Path, wheel: Path | None) -> None:
     constraints.write_text(plan.constraints)
     python = str(venv / "bin" / "python")
     pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "-c", str(constraints)]
+    # Left from an earlier call, its requirements would make pip print conflicts that are none.
+    run([python, "-m", "pip", "uninstall", "-qq", "-y", DEVKIT.split("=")[0]], plan)
     run([*pip, "pip", "setuptools", "wheel"], plan)
     if plan.torch:
         say(f"installing {plan.torch}")
