@@ -30,7 +30,9 @@ class LidarScoreConfig(Section):
     bias: float = Field(0.3, description="log-odds of a cluster with one point and no other clue")
     log_points: float = Field(0.85, description="per natural logarithm of the number of points")
     cost: float = Field(-0.2, description="per squared sigma from the class's size")
-    oddness: float = Field(-0.28, description="per point of others, and half per ground point, inside the box")
+    oddness: float = Field(
+        -0.28, description="per point of others, and half per ground point, inside the box"
+    )
     distance: float = Field(-0.05, description="per metre from the sensor")
     unseen_width: float = Field(-1.4, description="per metre of the width that was not seen")
     ground: float = Field(-2.3, description="per metre, up to 1, that the ground there lies off z = 0")
@@ -57,7 +59,9 @@ class LidarObjectsConfig(Section):
     )
     split_gap: Share = Field(0.5, description="that smaller gap as a share of the first")
     largest: Positive = Field(20.0, description="clusters longer than this are walls and hedges, left out, m")
-    row_weight: Annotated[float, Field(ge=0)] = Field(4.0, description="weight of how neighbours stand, squared sigmas")
+    row_weight: Annotated[float, Field(ge=0)] = Field(
+        4.0, description="weight of how neighbours stand, squared sigmas"
+    )
     row_reach: Positive = Field(12.0, description="how near a neighbour is, m")
     yaw_step_deg: Annotated[float, Field(ge=0.5, le=15)] = Field(
         2.0, description="step of the search over yaw, deg"
@@ -88,9 +92,13 @@ class RadarObjectsConfig(Section):
         1.0, description="ground velocity along the ray that weighs as much as gap, m/s"
     )
     min_returns: Annotated[int, Field(ge=1)] = Field(4, description="smaller clusters are noise, returns")
-    outliers: Annotated[float, Field(ge=0, lt=0.5)] = Field(0.05, description="share of returns beyond each side")
+    outliers: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.05, description="share of returns beyond each side"
+    )
     extent_sigma: Positive = Field(0.6, description="standard deviation of a cluster's extent, m")
-    motion_weight: Annotated[float, Field(ge=0)] = Field(8.0, description="weight of motion for a box along the ray")
+    motion_weight: Annotated[float, Field(ge=0)] = Field(
+        8.0, description="weight of motion for a box along the ray"
+    )
     moving_mps: Positive = Field(
         0.6, description="ground velocity along the ray above which a return moves, m/s"
     )
@@ -135,6 +143,9 @@ class LateFusionConfig(Section):
     )
     prior_existence: Share = Field(
         0.2, description="share of candidate objects that are real, before any sensor"
+    )
+    doubles_overlap: Share = Field(
+        0.2, description="footprint IoU with a stronger object above which one is its double"
     )
     min_score: Share = Field(0.02, description="weaker objects are not published")
 

@@ -22,7 +22,9 @@ FORBIDDEN = 1e6
 """Cost of a pair that cannot be one object, above any sum of allowed ones."""
 
 
-def match(a: Detections, b: Detections, config: LateFusionConfig) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def match(
+    a: Detections, b: Detections, config: LateFusionConfig
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Indices into `a` and `b` of the pairs that are one object, by least total cost.
 
     Cost is the squared Mahalanobis distance of the footprints' centres plus `overlap_weight` * (1 - IoU), or the

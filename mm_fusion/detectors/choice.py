@@ -18,7 +18,9 @@ def make_detector(model: str, vehicle: VehicleConfig) -> Detector:
         case path if path.endswith((".yaml", ".yml")):
             return _geometric(path, vehicle)
         case _:
-            raise ConfigurationError(f"model {model!r}: no such model; choices are geometric, or a YAML file of its settings")
+            raise ConfigurationError(
+                f"model {model!r}: no such model; choices are geometric, or a YAML file of its settings"
+            )
 
 
 def _geometric(name: str, vehicle: VehicleConfig) -> Detector:

@@ -111,6 +111,8 @@ def sector_of(azimuth: Float64) -> NDArray[np.int64]:
 def _returns_per_steradian(xyz: np.ndarray, offset: Float64, seen: int) -> float:
     if len(xyz) < 10:
         return 0.0
-    elevation = np.arctan2(xyz[:, 2] - np.median(xyz[:, 2]), np.maximum(np.hypot(offset[:, 0], offset[:, 1]), 0.5))
+    elevation = np.arctan2(
+        xyz[:, 2] - np.median(xyz[:, 2]), np.maximum(np.hypot(offset[:, 0], offset[:, 1]), 0.5)
+    )
     low, high = np.quantile(elevation, [0.02, 0.98])
     return len(xyz) / max((high - low) * seen * 2 * np.pi / SECTORS, 1e-3)

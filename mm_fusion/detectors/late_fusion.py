@@ -25,6 +25,7 @@ from mm_fusion.detectors.information import (
     join_vectors,
     nearest_half_turn,
 )
+from mm_fusion.geometry.boxes import boxes_of, iou_bev
 from mm_fusion.geometry.transforms import wrap_angle
 from mm_fusion.measurements import Float64
 from mm_fusion.model_config import LateFusionConfig
@@ -77,11 +78,12 @@ def fuse(
     ordered = sorted(parts, key=lambda part: (_ORDER.index(part.group), not part.independent, part.sensor))
     joined = _Joined(empty_detections(), np.zeros((0, len(ordered))))
     matches: list[Matches] = []
-    for index, part in enumerate(ordered):
-        joined, found = _add(joined, index, part, config)
-        matches += [Matches(ordered[k].sensor, part.sensor, offset) for k, offset in found]
+    for index in range(len(ordered)):
+        joined, found = _add(joined, index, ordered, config)
+        matches += [Matches(ordered[k].sensor, ordered[index].sensor, offset) for k, offset in found]
     evidence = _with_silence(joined, ordered, coverage)
-    return _believed(joined, evidence, ordered, config), tuple(matches)
+    believed = _believed(joined, evidence, ordered, config)
+    return believed.select(without_doubles(believed, config.doubles_overlap)), tuple(matches)
 
 
 def widened(detections: Detections, config: LateFusionConfig) -> Detections:
@@ -94,16 +96,31 @@ def widened(detections: Detections, config: LateFusionConfig) -> Detections:
     return replace(detections, position_cov=covariance.astype(np.float32))
 
 
-def join(a: Detections, b: Detections, trust: tuple[float, float], independent: bool = True) -> Detections:
+def without_doubles(detections: Detections, most: float) -> NDArray[np.intp]:
+    """Indices of objects, strongest first, that overlap no stronger one by more than `most` (footprint IoU)."""
+    overlap = iou_bev(boxes_of(detections), boxes_of(detections)) > most
+    alive = np.ones(len(detections), bool)
+    for index in range(len(detections)):
+        if alive[index]:
+            alive[index + 1 :] &= ~overlap[index, index + 1 :]
+    return np.flatnonzero(alive)
+
+
+def join(
+    a: Detections, b: Detections, trust: tuple[np.ndarray | float, float], independent: bool = True
+) -> Detections:
     """Objects a[i] and b[i] joined by block; class of the one with more trust times score, of a if equal."""
     vectors, scalars = (join_vectors, join_scalars) if independent else (intersect_vectors, intersect_scalars)
-    position, position_cov = vectors(_pair(a.center[:, :2], a.position_cov), _pair(b.center[:, :2], b.position_cov))
+    position, position_cov = vectors(
+        _pair(a.center[:, :2], a.position_cov), _pair(b.center[:, :2], b.position_cov)
+    )
     velocity, velocity_cov = vectors(_pair(a.velocity, a.velocity_cov), _pair(b.velocity, b.velocity_cov))
     yaw_b = nearest_half_turn(b.yaw.astype(np.float64), a.yaw.astype(np.float64))
     left = (a.center[:, 2], a.size[:, 0], a.size[:, 1], a.size[:, 2], a.yaw)
     right = (b.center[:, 2], b.size[:, 0], b.size[:, 1], b.size[:, 2], yaw_b)
     blocks = [
-        scalars(_pair(x, a.variance[:, k]), _pair(y, b.variance[:, k])) for k, (x, y) in enumerate(zip(left, right))
+        scalars(_pair(x, a.variance[:, k]), _pair(y, b.variance[:, k]))
+        for k, (x, y) in enumerate(zip(left, right))
     ]
     (z, length, width, height, yaw), variance = zip(*blocks)
     return make_detections(
@@ -124,25 +141,29 @@ def join(a: Detections, b: Detections, trust: tuple[float, float], independent: 
 
 
 def _add(
-    joined: _Joined, index: int, part: SensorObjects, config: LateFusionConfig
+    joined: _Joined, index: int, parts: Sequence[SensorObjects], config: LateFusionConfig
 ) -> tuple[_Joined, list[tuple[int, Float64]]]:
-    """`joined` with one more part in it, and the offsets of its matches by the index of the part they met."""
+    """`joined` with part `index` in it, and the offsets of its matches by the index of the part they met."""
+    part = parts[index]
     new = widened(part.detections, config)
     left, right = match(joined.detections, new, config)
     found = _offsets(joined, new, left, right)
     own = _logit(new.score)
-    evidence = np.vstack([joined.evidence, np.full((len(new) - len(right), joined.evidence.shape[1]), np.nan)])
+    evidence = np.vstack(
+        [joined.evidence, np.full((len(new) - len(right), joined.evidence.shape[1]), np.nan)]
+    )
     alone = np.setdiff1d(np.arange(len(new)), right)
     evidence[left, index], evidence[len(joined.evidence) :, index] = own[right], own[alone]
-    trust = (_trust_so_far(joined, left), _CLASS_TRUST[part.group])
+    trust = (_trust_so_far(joined.evidence[left], parts), _CLASS_TRUST[part.group])
     met = join(joined.detections.select(left), new.select(right), trust, part.independent)
     kept = _replaced(joined.detections, left, met)
     return _Joined(concatenate_detections([kept, new.select(alone)]), evidence), found
 
 
-def _trust_so_far(joined: _Joined, left: NDArray[np.intp]) -> float:
-    # parts come in the order LiDAR, radar, camera; what is matched by the camera was named by one of the former
-    return 0.7 if len(left) else 0.0
+def _trust_so_far(evidence: Float64, parts: Sequence[SensorObjects]) -> Float64:
+    """The trust (N,) in the classes of objects: of the best sensor that saw each."""
+    trust = np.array([_CLASS_TRUST[part.group] for part in parts])
+    return np.where(np.isnan(evidence), 0.0, trust).max(axis=1, initial=0.0)
 
 
 def _offsets(
@@ -162,7 +183,9 @@ def _replaced(detections: Detections, index: NDArray[np.intp], by: Detections) -
     return both.select(order)
 
 
-def _with_silence(joined: _Joined, parts: Sequence[SensorObjects], coverage: Mapping[str, Coverage]) -> Float64:
+def _with_silence(
+    joined: _Joined, parts: Sequence[SensorObjects], coverage: Mapping[str, Coverage]
+) -> Float64:
     """Evidence (N, P) where a silent part says log(1 - chance that it had seen the object)."""
     evidence = joined.evidence.copy()
     for index, part in enumerate(parts):
@@ -181,13 +204,31 @@ def _believed(
     prior = float(_logit(np.array([config.prior_existence]))[0])
     heard = ~np.isnan(joined.evidence)
     gain = np.where(heard, evidence - prior, evidence)
-    score = _chance(prior + gain.sum(axis=1))
+    score = _chance(prior + _total(gain, heard, parts, None))
     contribution = _contribution(gain, heard, score, parts, prior)
     known = replace(
         joined.detections, score=score.astype(np.float32), contribution=contribution.astype(np.float32)
     )
     order = np.lexsort((known.center[:, 1], known.center[:, 0], -known.score))
     return known.select(order[known.score[order] >= config.min_score])
+
+
+def _total(
+    gain: Float64, heard: NDArray[np.bool_], parts: Sequence[SensorObjects], without: str | None
+) -> Float64:
+    """Log-odds gained (N,) from all parts but those of the group `without`.
+
+    Independent parts add up; one that may share their history counts only where it says more than all of them.
+    """
+    use = np.array([part.group != without for part in parts], bool)
+    free = use & np.array([part.independent for part in parts], bool)
+    total = gain[:, free].sum(axis=1)
+    bound = use & ~free
+    for index in np.flatnonzero(bound):
+        alone = ~(heard & free).any(axis=1)
+        more = np.where(alone, gain[:, index], np.maximum(total, gain[:, index]))
+        total = np.where(heard[:, index], more, total)
+    return total
 
 
 def _contribution(
@@ -197,14 +238,15 @@ def _contribution(
     loss = np.zeros((len(score), len(SENSOR_GROUPS)))
     for column, group in enumerate(SENSOR_GROUPS):
         mine = np.array([part.group == group for part in parts], bool)
-        rest = np.where((heard & ~mine).any(axis=1), _chance(prior + gain[:, ~mine].sum(axis=1)), 0.0)
+        seen_without = (heard & ~mine).any(axis=1)
+        rest = np.where(seen_without, _chance(prior + _total(gain, heard, parts, group)), 0.0)
         saw = (heard & mine).any(axis=1)
         # a group that saw it has a share even where the others are as sure without it
         loss[:, column] = np.where(saw, np.maximum(score - rest, 0) + 1e-3, 0.0)
     return loss / np.maximum(loss.sum(axis=1, keepdims=True), 1e-12)
 
 
-def _joined_class(a: Detections, b: Detections, trust: tuple[float, float]) -> NDArray[np.int16]:
+def _joined_class(a: Detections, b: Detections, trust: tuple[np.ndarray | float, float]) -> NDArray[np.int16]:
     weight_a = np.where(a.class_id == UNKNOWN_CLASS_ID, 0.0, trust[0] * a.score)
     weight_b = np.where(b.class_id == UNKNOWN_CLASS_ID, 0.0, trust[1] * b.score)
     return np.where(weight_b > weight_a, b.class_id, a.class_id)

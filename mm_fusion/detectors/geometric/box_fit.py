@@ -38,9 +38,7 @@ def fit_rectangles(xy: Float64, starts: NDArray[np.int64], yaw_step_deg: float) 
 
 
 @njit(cache=True)
-def _fit(
-    xy: Float64, starts: NDArray[np.int64], yaws: Float64
-) -> tuple[Float64, Float64, Float64, Float64]:
+def _fit(xy: Float64, starts: NDArray[np.int64], yaws: Float64) -> tuple[Float64, Float64, Float64, Float64]:
     count = len(starts) - 1
     yaw, evidence = np.zeros(count), np.zeros(count)
     low, high = np.zeros((count, 2)), np.zeros((count, 2))

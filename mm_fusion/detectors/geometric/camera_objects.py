@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mm_fusion.detections import Detections, empty_detections, make_detections
+from mm_fusion.detections import UNKNOWN_CLASS_ID, Detections, empty_detections, make_detections
 from mm_fusion.detectors.geometric.class_claims import PriorTable
 from mm_fusion.frame import Frame
 from mm_fusion.geometry.boxes import boxes_of, corners
@@ -50,7 +50,9 @@ def camera_objects(
     """
     usable = np.isfinite(seen.box_px).all(axis=1) & (seen.score >= config.min_score)
     usable &= (seen.box_px[:, 2:] > seen.box_px[:, :2]).all(axis=1)
-    boxes, score, class_id = seen.box_px[usable].astype(np.float64), seen.score[usable], seen.class_id[usable]
+    boxes, score = seen.box_px[usable].astype(np.float64), np.minimum(seen.score[usable], 1.0)
+    named = (seen.class_id[usable] >= 0) & (seen.class_id[usable] < UNKNOWN_CLASS_ID)
+    class_id = np.where(named, seen.class_id[usable], UNKNOWN_CLASS_ID).astype(np.int16)
     if not len(boxes):
         return empty_detections()
     size = _prior_sizes(class_id, priors)
@@ -72,7 +74,7 @@ def camera_objects(
         center=center,
         size=size,
         yaw=yaw,
-        position_cov=_along_ray(ray, sigma, _bearing_sigma(boxes, size, view, config) * distance + 0.2),
+        position_cov=_along_ray(ray, sigma, _bearing_sigma(view, config) * distance + 0.2),
         variance=np.tile([0.25, 1.0, 0.1, 0.1, 1.0], (len(boxes), 1)),
         score=score,
         class_id=class_id,
@@ -87,7 +89,9 @@ def projected_rectangles(detections: Detections, view: View) -> tuple[Float64, N
     points = np.concatenate([points, detections.center.astype(np.float64)])
     pixels, visible = project(view.model, transform_points(inverse(view.base_from_camera), points))
     count = len(detections)
-    every = np.concatenate([pixels[: 8 * count].reshape(count, 8, 2), pixels[8 * count :].reshape(count, 1, 2)], axis=1)
+    every = np.concatenate(
+        [pixels[: 8 * count].reshape(count, 8, 2), pixels[8 * count :].reshape(count, 1, 2)], axis=1
+    )
     seen = np.concatenate([visible[: 8 * count].reshape(count, 8), visible[8 * count :, None]], axis=1)
     seen &= np.isfinite(every).all(axis=2)
     low = np.where(seen[:, :, None], every, np.inf).min(axis=1)
@@ -117,7 +121,9 @@ def _overlap(a: Float64, b: Float64) -> Float64:
         span = np.maximum(np.minimum(a[:, None, 2:], b[None, :, 2:]) - low, 0)
         area_a, area_b = ((r[:, 2] - r[:, 0]) * (r[:, 3] - r[:, 1]) for r in (a, b))
         both = span.prod(axis=2)
-        return np.nan_to_num(both / np.maximum(area_a[:, None] + area_b[None] - both, 1e-9), posinf=0.0, neginf=0.0)
+        return np.nan_to_num(
+            both / np.maximum(area_a[:, None] + area_b[None] - both, 1e-9), posinf=0.0, neginf=0.0
+        )
 
 
 def _prior_sizes(class_id: NDArray[np.int16], priors: PriorTable) -> Float64:
@@ -147,11 +153,13 @@ def _ground_points(
     by_ground = np.divide(eye[2], slope, out=by_height.copy(), where=on_ground)
     near_side = np.where(on_ground, by_ground, by_height)
     # how far a wrong edge by pixel_sigma, or a class's spread of height, moves it
-    sigma = np.where(on_ground, near_side**2 * config.pixel_sigma / (focal * max(eye[2], 0.5)), 0.2 * near_side)
+    sigma = np.where(
+        on_ground, near_side**2 * config.pixel_sigma / (focal * max(eye[2], 0.5)), 0.2 * near_side
+    )
     return ray, near_side + size[:, 1] / 2, sigma + 0.5 * size[:, 0]
 
 
-def _bearing_sigma(boxes: Float64, size: Float64, view: View, config: CameraObjectsConfig) -> float:
+def _bearing_sigma(view: View, config: CameraObjectsConfig) -> float:
     return config.pixel_sigma / float(view.model.matrix[0, 0])
 
 

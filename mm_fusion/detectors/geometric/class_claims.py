@@ -41,7 +41,8 @@ class PriorTable:
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """How each rectangle is looked at: place (K, 2), the sensor on its axes; visible (K, 2) 0..1, how well the extent
-    along each axis can be seen; hidden (K, 2, 2) 0..1, whether something nearer hides its low and high end."""
+    along each axis can be seen; hidden (K, 2, 2) 0..1, whether something nearer hides its low and high end.
+    """
 
     place: Float64
     visible: Float64
@@ -68,7 +69,8 @@ class View:
 @dataclass(frozen=True, slots=True, eq=False)
 class Claims:
     """Whole boxes: center_xy (N, 2), size (N, 3), yaw (N,), class_id (N,), cost (N,) in squared sigmas, rank (N,) the
-    same with how rare the class is; unseen (N, 2): how much of length and width was added, m."""
+    same with how rare the class is; unseen (N, 2): how much of length and width was added, m.
+    """
 
     center_xy: Float64
     size: Float64
@@ -119,12 +121,18 @@ def _claim_along(
     known = cost <= WORST_COST
     target = np.where(known[:, None], priors.mean[which], 0.1)
     low, high = _extended(
-        rectangles.low[:, axes], rectangles.high[:, axes], target[:, :2], view.place[:, axes], view.hidden[:, axes]
+        rectangles.low[:, axes],
+        rectangles.high[:, axes],
+        target[:, :2],
+        view.place[:, axes],
+        view.hidden[:, axes],
     )
     middle = ((low + high) / 2)[:, axes]
     c, s = np.cos(rectangles.yaw), np.sin(rectangles.yaw)
     return Claims(
-        center_xy=np.stack([c * middle[:, 0] - s * middle[:, 1], s * middle[:, 0] + c * middle[:, 1]], axis=1),
+        center_xy=np.stack(
+            [c * middle[:, 0] - s * middle[:, 1], s * middle[:, 0] + c * middle[:, 1]], axis=1
+        ),
         size=np.column_stack([high - low, np.fmax(target[:, 2], top)]),
         yaw=rectangles.yaw + axis * np.pi / 2,
         class_id=np.where(known, priors.class_id[which], UNKNOWN_CLASS_ID).astype(np.int16),

@@ -28,14 +28,22 @@ def unobserved() -> RayVelocity:
 
 
 def mean_on_circle(velocity: np.ndarray, ambiguity: float) -> float:
-    """The mean of velocities known modulo `ambiguity` (infinite: their median), in [-ambiguity/2, ambiguity/2]."""
+    """The mean of velocities known modulo `ambiguity` (infinite: their median), in [-ambiguity/2, ambiguity/2].
+
+    NaN where none is finite.
+    """
+    velocity = velocity[np.isfinite(velocity)]
+    if not len(velocity):
+        return float("nan")
     if not np.isfinite(ambiguity):
         return float(np.median(velocity))
     angle = velocity.astype(np.float64) * (2 * np.pi / ambiguity)
     return float(np.arctan2(np.sin(angle).sum(), np.cos(angle).sum()) * ambiguity / (2 * np.pi))
 
 
-def ray_velocity(rays: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig) -> RayVelocity:
+def ray_velocity(
+    rays: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig
+) -> RayVelocity:
     """The velocity of one object seen along `rays` (R, 2) at `speeds` (R,) m/s known modulo `intervals` (R,).
 
     Across the rays it stays unobserved (`across_sigma`). The interval's multiple is the likeliest under
@@ -76,7 +84,9 @@ def _moving(choices: Float64, speeds: Float64, intervals: Float64, config: Radar
     still = _normal(speeds, config.velocity_sigma + config.moving_mps / 3).prod()
     reach = np.where(np.isfinite(intervals), intervals, 6 * config.speed_spread)
     lively = np.where(
-        np.isfinite(intervals), 1 / reach, _normal(speeds, np.hypot(config.speed_spread, config.velocity_sigma))
+        np.isfinite(intervals),
+        1 / reach,
+        _normal(speeds, np.hypot(config.speed_spread, config.velocity_sigma)),
     ).prod()
     both = config.moving_prior * lively + (1 - config.moving_prior) * still
     return float(config.moving_prior * lively / both)

@@ -22,7 +22,8 @@ from mm_fusion.model_config import LidarObjectsConfig, LidarScoreConfig
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """Thinned points: xyz (N, 3) f32 m in `base_link` above the ground, height (N,) f32 above it; floor (M, 2) f32 m,
-    where the ground itself was seen."""
+    where the ground itself was seen.
+    """
 
     xyz: Float32
     height: Float32
@@ -32,7 +33,8 @@ class Scene:
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
     """Points in order of their cluster: xyz (N, 3), starts (K + 1,); ground z and top (K,); label (P,) of the scene's
-    points, -1 for those in no cluster."""
+    points, -1 for those in no cluster.
+    """
 
     xyz: Float64
     starts: NDArray[np.int64]
@@ -57,7 +59,9 @@ def scene_of(points: LidarPoints, config: LidarObjectsConfig) -> Scene:
     return Scene(points.xyz[keep], height[keep], floor[thin(floor, 3 * config.voxel), :2])
 
 
-def lidar_objects(scene: Scene, sensor_xy: np.ndarray, priors: PriorTable, config: LidarObjectsConfig) -> Detections:
+def lidar_objects(
+    scene: Scene, sensor_xy: np.ndarray, priors: PriorTable, config: LidarObjectsConfig
+) -> Detections:
     """Boxes with class and score from LiDAR alone, velocity unknown."""
     clusters = find_clusters(scene, sensor_xy, config)
     if len(clusters.starts) == 1:
@@ -101,7 +105,9 @@ def best_claims(
     trust = np.tanh(np.abs(lead) / 4) * (rectangles.evidence > 0.1) * (clusters.counts() >= 8)
     take_second = lead > 0
     for _ in range(2):
-        take_second = lead + config.row_weight * support(first, second, take_second, trust, config.row_reach) > 0
+        take_second = (
+            lead + config.row_weight * support(first, second, take_second, trust, config.row_reach) > 0
+        )
     return Claims.either(first, second, take_second), np.where(take_second, odd_second, odd_first)
 
 
@@ -174,7 +180,9 @@ def _position_cov(claims: Claims) -> Float64:
     """xx xy yy: the centre along each axis is unsure by a fifth of what had to be added there."""
     along, across = (0.01 + (claims.unseen[:, k] / 5) ** 2 for k in (0, 1))
     c, s = np.cos(claims.yaw), np.sin(claims.yaw)
-    return np.stack([c * c * along + s * s * across, c * s * (along - across), s * s * along + c * c * across], axis=1)
+    return np.stack(
+        [c * c * along + s * s * across, c * s * (along - across), s * s * along + c * c * across], axis=1
+    )
 
 
 def _variance(clusters: Clusters, rectangles: Rectangles, claims: Claims) -> Float64:

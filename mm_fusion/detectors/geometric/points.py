@@ -13,6 +13,9 @@ from mm_fusion.geometry.motion import base_ref_from_base, deskew, ground_radial_
 from mm_fusion.geometry.transforms import transform_points
 from mm_fusion.measurements import Float32, LidarSweep, Measurement, RadarScan, SensorKind
 
+FARTHEST = 2000.0
+"""Coordinates beyond this, m, are no measurements."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LidarPoints:
@@ -51,7 +54,7 @@ def lidar_points(frame: Frame, ego_box: EgoBox | None) -> LidarPoints:
             clouds.append(_at_reference(frame, name, sweep))
             origins.append(frame.calibration.base_from_sensor[name][:2, 3])
     xyz = np.concatenate(clouds)
-    keep = np.isfinite(xyz).all(axis=1) & ~_inside(xyz, ego_box)
+    keep = _plausible(xyz) & ~_inside(xyz, ego_box)
     return LidarPoints(xyz[keep], np.mean(origins, axis=0) if origins else np.zeros(2))
 
 
@@ -61,8 +64,10 @@ def radar_returns(frame: Frame, ego_box: EgoBox | None) -> RadarReturns:
     for name, scan in _sweeps(frame, "radar"):
         if isinstance(scan, RadarScan):
             parts.append(_returns_of(frame, name, scan))
-    joined = RadarReturns(*(np.concatenate([getattr(p, name) for p in parts]) for name in RadarReturns.__slots__))
-    return joined.select(np.isfinite(joined.xyz).all(axis=1) & ~_inside(joined.xyz, ego_box))
+    joined = RadarReturns(
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in RadarReturns.__slots__)
+    )
+    return joined.select(_plausible(joined.xyz) & ~_inside(joined.xyz, ego_box))
 
 
 def _sweeps(frame: Frame, kind: SensorKind) -> Iterator[tuple[str, Measurement]]:
@@ -79,7 +84,9 @@ def _at_reference(frame: Frame, name: str, sweep: LidarSweep) -> Float32:
     xyz_base = transform_points(frame.calibration.base_from_sensor[name], sweep.xyz)
     if frame.ego is None:
         return xyz_base
-    return deskew(xyz_base, sweep.time_offset_ns.astype(np.int64) + (sweep.stamp_ns - frame.stamp_ns), frame.ego)
+    return deskew(
+        xyz_base, sweep.time_offset_ns.astype(np.int64) + (sweep.stamp_ns - frame.stamp_ns), frame.ego
+    )
 
 
 def _returns_of(frame: Frame, name: str, scan: RadarScan) -> RadarReturns:
@@ -91,7 +98,9 @@ def _returns_of(frame: Frame, name: str, scan: RadarScan) -> RadarReturns:
     ray = xyz[:, :2] - origin
     ray = ray / np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), np.float32(1e-6))
     ambiguity = np.full(len(xyz), scan.ambiguity_mps or np.inf, np.float32)
-    return RadarReturns(xyz, ray, _velocity_over_ground(frame, name, scan), ambiguity, scan.strength_db, origin)
+    return RadarReturns(
+        xyz, ray, _velocity_over_ground(frame, name, scan), ambiguity, scan.strength_db, origin
+    )
 
 
 def _velocity_over_ground(frame: Frame, name: str, scan: RadarScan) -> Float32:
@@ -109,6 +118,11 @@ def _velocity_over_ground(frame: Frame, name: str, scan: RadarScan) -> Float32:
 def _no_returns() -> RadarReturns:
     pair, one = np.zeros((0, 2), np.float32), np.zeros(0, np.float32)
     return RadarReturns(np.zeros((0, 3), np.float32), pair, one, one, one, pair)
+
+
+def _plausible(xyz: Float32) -> np.ndarray:
+    """Which points (N, 3) are finite and on this side of the horizon."""
+    return (np.abs(xyz) < FARTHEST).all(axis=1)
 
 
 def _inside(xyz: Float32, box: EgoBox | None) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +21,16 @@ MIDDLE_OF_A_CAR = 0.7
 """Height, m, about which a road user's returns scatter; buildings, trees and signs lie above."""
 
 
-def radar_objects(returns: RadarReturns, priors: PriorTable, config: RadarObjectsConfig) -> Detections:
-    """Boxes with class, score and velocity along the ray from radar alone, standing on z = 0 of `base_link`."""
+def radar_objects(
+    returns: RadarReturns,
+    ground: Callable[[Float64], Float64],
+    priors: PriorTable,
+    config: RadarObjectsConfig,
+) -> Detections:
+    """Boxes with class, score and velocity along the ray from radar alone.
+
+    ground: heights (N,) of the ground at places (N, 2), on which they stand.
+    """
     near = np.hypot(returns.xyz[:, 0], returns.xyz[:, 1]) < config.reach
     returns = returns.select(np.flatnonzero(near))
     order, starts = find_clusters(returns, config)
@@ -30,10 +40,12 @@ def radar_objects(returns: RadarReturns, priors: PriorTable, config: RadarObject
     velocities = [_velocity(members.select(np.arange(a, b)), config) for a, b in zip(starts[:-1], starts[1:])]
     origin = members.origin.mean(axis=0)
     claims = _claims(members, starts, origin, np.array([v.moving for v in velocities]), priors, config)
-    return _detections(members, starts, claims, velocities, config)
+    return _detections(members, starts, claims, velocities, ground(claims.center_xy), config)
 
 
-def find_clusters(returns: RadarReturns, config: RadarObjectsConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def find_clusters(
+    returns: RadarReturns, config: RadarObjectsConfig
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of returns by cluster and the (K + 1,) places where clusters start."""
     count = len(returns.xyz)
     if not count:
@@ -52,7 +64,9 @@ def find_clusters(returns: RadarReturns, config: RadarObjectsConfig) -> tuple[ND
     return order, np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
 
 
-def _across_the_seam(velocity: np.ndarray, ambiguity: np.ndarray, gap: float) -> tuple[NDArray[np.intp], Float64]:
+def _across_the_seam(
+    velocity: np.ndarray, ambiguity: np.ndarray, gap: float
+) -> tuple[NDArray[np.intp], Float64]:
     """Returns near one end of the interval, and the shift that puts a copy beside the other end."""
     twin = np.flatnonzero(np.isfinite(ambiguity) & (velocity < -ambiguity / 2 + gap))
     return twin, ambiguity[twin].astype(np.float64)
@@ -120,13 +134,14 @@ def _detections(
     starts: NDArray[np.int64],
     claims: Claims,
     velocities: list[RayVelocity],
+    ground: Float64,
     config: RadarObjectsConfig,
 ) -> Detections:
     count = len(velocities)
     moving = np.array([v.moving for v in velocities])
     return make_detections(
         count,
-        center=np.column_stack([claims.center_xy, claims.size[:, 2] / 2]),
+        center=np.column_stack([claims.center_xy, ground + claims.size[:, 2] / 2]),
         size=claims.size,
         yaw=wrap_angle(claims.yaw),
         velocity=np.array([v.velocity for v in velocities]),
@@ -142,7 +157,11 @@ def _detections(
 
 
 def _score(
-    members: RadarReturns, starts: NDArray[np.int64], claims: Claims, moving: Float64, weights: RadarScoreConfig
+    members: RadarReturns,
+    starts: NDArray[np.int64],
+    claims: Claims,
+    moving: Float64,
+    weights: RadarScoreConfig,
 ) -> Float64:
     returns = np.diff(starts)
     height = np.add.reduceat(members.xyz[:, 2].astype(np.float64), starts[:-1]) / returns
@@ -162,7 +181,9 @@ def _position_cov(claims: Claims, origin: np.ndarray) -> Float64:
     distance = np.maximum(np.hypot(ray[:, 0], ray[:, 1]), 1e-6)
     x, y = (ray / distance[:, None]).T
     along, across = 1.1**2, 0.7**2 + (0.01 * distance) ** 2
-    return np.stack([x * x * along + y * y * across, x * y * (along - across), y * y * along + x * x * across], axis=1)
+    return np.stack(
+        [x * x * along + y * y * across, x * y * (along - across), y * y * along + x * x * across], axis=1
+    )
 
 
 def _unit(vector: Float64) -> Float64:

@@ -15,7 +15,9 @@ BESIDE = np.arange(1, 5)
 """Sectors beside a cluster's end that are looked at: two degrees."""
 
 
-def hidden_ends(xy: Float64, starts: NDArray[np.int64], obstacles_xy: np.ndarray, sensor_xy: np.ndarray) -> np.ndarray:
+def hidden_ends(
+    xy: Float64, starts: NDArray[np.int64], obstacles_xy: np.ndarray, sensor_xy: np.ndarray
+) -> np.ndarray:
     """Whether (K, 2) the right and the left end of each cluster has something nearer beside it.
 
     xy: (N, 2) points in order of their cluster. What cannot be seen may go on.
@@ -33,14 +35,18 @@ def hidden_ends(xy: Float64, starts: NDArray[np.int64], obstacles_xy: np.ndarray
     return hidden
 
 
-def intrusions(boxes: Float64, owner: NDArray[np.int64], xy: Float64, label: NDArray[np.int64], margin: float) -> Float64:
+def intrusions(
+    boxes: Float64, owner: NDArray[np.int64], xy: Float64, label: NDArray[np.int64], margin: float
+) -> Float64:
     """Points (B,) well inside each box (B, 7) that belong to another cluster than its `owner` (B,)."""
     return _intrusions(
         np.ascontiguousarray(boxes, np.float64), owner, np.ascontiguousarray(xy, np.float64), label, margin
     )
 
 
-def support(first: Claims, second: Claims, take_second: NDArray[np.bool_], trust: Float64, reach: float) -> Float64:
+def support(
+    first: Claims, second: Claims, take_second: NDArray[np.bool_], trust: Float64, reach: float
+) -> Float64:
     """How far (K,) in -1..1 the neighbours' directions speak for the second claim of each cluster.
 
     The neighbours stand as `take_second` (K,) says and count by `trust` (K,) 0..1 and nearness (`reach` m).

@@ -48,7 +48,9 @@ def track_objects(frame: Frame, name: str, tracks: RadarTracks) -> Detections:
 def _heading(velocity: Float64, otherwise: float) -> Float64:
     """The direction (N,) of motion, where it is faster than a walk; else the sensor's own axis."""
     speed = np.nan_to_num(np.hypot(velocity[:, 0], velocity[:, 1]))
-    return np.where(speed > 1.0, np.arctan2(np.nan_to_num(velocity[:, 1]), np.nan_to_num(velocity[:, 0])), otherwise)
+    return np.where(
+        speed > 1.0, np.arctan2(np.nan_to_num(velocity[:, 1]), np.nan_to_num(velocity[:, 0])), otherwise
+    )
 
 
 def _variance(given: np.ndarray) -> Float64:
