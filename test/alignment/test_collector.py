@@ -205,27 +205,32 @@ def test_irregular_frames_of_one_stamp_and_receipt_come_out_whole(
     assert scene.drops.counts() == {}
 
 
-@pytest.mark.parametrize("reference", [["lidar"], ["lidar", "camera", "radar"]])
+@pytest.mark.parametrize("reference", [["lidar"], ["lidar", "radar", "camera"]])
+@pytest.mark.parametrize("seed", range(6))
 def test_irregular_frames_that_trickle_in_come_out_whole_with_a_long_given_period(
-    reference: list[str],
+    reference: list[str], seed: int
 ) -> None:
-    timing = SensorTiming(50 * MS, period_ns=250 * MS, latency_ns=50 * MS, jitter_ns=250 * MS)
-    alignment = AlignmentConfig(reference=reference, budget_ms=250, silent_periods=100)
+    """What a vehicle file says for a recording of single frames: any interval, nobody silent for 25 s."""
+    timing = SensorTiming(50 * MS, period_ns=250 * MS, jitter_ns=250 * MS)
+    alignment = AlignmentConfig(reference=reference, budget_ms=400, silent_periods=100)
     drops = DropLog()
     sensors = ["camera", "lidar", "radar"]
     collector = Collector(dict.fromkeys(sensors, timing), alignment, drops)
-    draw = random.Random(5)
-    stamp, wanted = 0.0, []
+    draw = random.Random(seed)
+    stamp, wanted, latest = 0.0, [], 0
     frames = [release for name in sensors for release in collector.add(name, 0, 30 * MS, None)]
     for gap in draw.choices(ASTYX_GAPS_MS, k=80):
         stamp += gap
         wanted.append(round(stamp * MS))
         draw.shuffle(sensors)
-        for order, name in enumerate(sensors):
-            frames += collector.add(name, wanted[-1], round((stamp + 10 + 15 * order) * MS), None)
+        for latency in sorted(draw.uniform(5, 90) for _ in sensors):
+            latest = max(latest, round((stamp + latency) * MS))
+            frames += collector.add(sensors.pop(), wanted[-1], latest, None)
+        sensors = ["camera", "lidar", "radar"]
     frames += collector.flush()
     assert [release.stamp_ns for release in frames] == [0, *wanted]
     assert all(len(release.chosen) == 3 for release in frames)
+    assert drops.counts() == {}
 
 
 def test_a_logged_list_of_calls_replays_to_the_same_frames() -> None:
