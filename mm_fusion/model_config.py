@@ -1,4 +1,6 @@
-"""What the detector without training tunes; read from `config/models/geometric.yaml`, every number with its reason."""
+"""What the detector without training tunes; read from `config/models/geometric.yaml`, every number with its
+reason.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class ClassPrior(Section):
 
 
 class LidarScoreConfig(Section):
-    """Log-odds that a claimed cluster is an object: found on the `train` runs of Astyx, per unit of each clue."""
+    """Log-odds that a claimed cluster is an object: found on the `train` runs of Astyx, per unit of each
+    clue.
+    """
 
     bias: float = Field(0.3, description="log-odds of a cluster with one point and no other clue")
     log_points: float = Field(0.85, description="per natural logarithm of the number of points")

@@ -27,8 +27,8 @@ def match(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Indices into `a` and `b` of the pairs that are one object, by least total cost.
 
-    Cost is the squared Mahalanobis distance of the footprints' centres plus `overlap_weight` * (1 - IoU), or the
-    gate's distance and no overlap at most. Source: Kuhn 1955, as in scipy.
+    Cost is the squared Mahalanobis distance of the footprints' centres plus `overlap_weight` * (1 - IoU), or
+    the gate's distance and no overlap at most. Source: Kuhn 1955, as in scipy.
     """
     if not len(a) or not len(b):
         return np.zeros(0, np.intp), np.zeros(0, np.intp)

@@ -1,4 +1,6 @@
-"""Two estimates of one thing made one: information form for independent ones, covariance intersection for the rest."""
+"""Two estimates of one thing made one: information form for independent ones, covariance intersection for the
+rest.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ LEAST_VARIANCE = 1e-8
 
 
 def information_of(covariance: Float64) -> Float64:
-    """Inverses (N, 3) as xx xy yy of covariances (N, 3); zero where a variance is infinite: nothing is known."""
-    known = np.isfinite(covariance).all(axis=1)
+    """Inverses (N, 3) as xx xy yy of covariances (N, 3); zero where a variance is infinite: nothing is
+    known.
+    """
+    known = np.asarray(np.isfinite(covariance).all(axis=1))
     xx, xy, yy = np.where(known[:, None], covariance, [1.0, 0.0, 1.0]).astype(np.float64).T
     xx, yy = np.maximum(xx, LEAST_VARIANCE), np.maximum(yy, LEAST_VARIANCE)
     bound = np.sqrt(xx * yy) * (1 - 1e-9)
@@ -26,20 +30,23 @@ def information_of(covariance: Float64) -> Float64:
 
 def covariance_of(information: Float64) -> Float64:
     """Covariances (N, 3) of informations (N, 3); xx and yy infinite, xy 0, where nothing is known."""
-    nothing = ~(information != 0).any(axis=1)
+    nothing = np.asarray(~(information != 0).any(axis=1))
     inverse = information_of(np.where(nothing[:, None], [1.0, 0.0, 1.0], information))
     return np.where(nothing[:, None], [np.inf, 0.0, np.inf], inverse)
 
 
 def join_vectors(a: Estimate, b: Estimate) -> Estimate:
-    """The independent estimates of vectors joined: information adds. NaN only where neither knows anything."""
+    """The independent estimates of vectors joined: information adds. NaN only where neither knows
+    anything.
+    """
     return _weighted(a[0], information_of(a[1]), b[0], information_of(b[1]))
 
 
 def intersect_vectors(a: Estimate, b: Estimate) -> Estimate:
     """The same for estimates that may share history: covariance intersection, never surer than both allow.
 
-    Source: Julier and Uhlmann 1997; the weight is that of the smallest trace among 21, a half where all are alike.
+    Source: Julier and Uhlmann 1997; the weight is that of the smallest trace among 21, a half where all are
+    alike.
     """
     info_a, info_b = information_of(a[1]), information_of(b[1])
     weights = np.array([0.5, *(w for w in np.linspace(0, 1, 21) if w != 0.5)])
@@ -65,7 +72,9 @@ def intersect_scalars(a: Estimate, b: Estimate) -> Estimate:
 
 
 def nearest_half_turn(yaw: Float64, reference: Float64) -> Float64:
-    """`yaw` turned by the multiple of pi that brings it nearest to `reference`: fronts and rears look alike."""
+    """`yaw` turned by the multiple of pi that brings it nearest to `reference`: fronts and rears look
+    alike.
+    """
     return yaw - np.pi * np.round((yaw - reference) / np.pi)
 
 
@@ -86,14 +95,16 @@ def _weighted(a: Float64, info_a: Float64, b: Float64, info_b: Float64) -> Estim
     information = info_a + info_b
     pull = _times(info_a, a) + _times(info_b, b)
     covariance = covariance_of(information)
-    nothing = ~np.isfinite(covariance).all(axis=1)
+    nothing = np.asarray(~np.isfinite(covariance).all(axis=1))
     mean = _times(np.where(nothing[:, None], 0.0, covariance), pull)
     return np.where(nothing[:, None], np.nan, mean), covariance
 
 
 def _times(matrix: Float64, vector: Float64) -> Float64:
-    """Products (N, 2) of symmetric matrices (N, 3) with vectors (N, 2), 0 where the matrix is: NaN x 0 is NaN."""
-    known = (matrix != 0).any(axis=1) & np.isfinite(vector).all(axis=1)
+    """Products (N, 2) of symmetric matrices (N, 3) with vectors (N, 2), 0 where the matrix is: NaN x 0 is
+    NaN.
+    """
+    known = np.asarray((matrix != 0).any(axis=1) & np.isfinite(vector).all(axis=1))
     x, y = np.where(known[:, None], vector, 0.0).T
     xx, xy, yy = np.where(known[:, None], matrix, 0.0).T
     return np.stack([xx * x + xy * y, xy * x + yy * y], axis=1)

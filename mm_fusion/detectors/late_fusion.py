@@ -1,4 +1,6 @@
-"""Objects of several sensors made one list: matched, joined by block, believed as far as all that could see agree."""
+"""Objects of several sensors made one list: matched, joined by block, believed as far as all that could see
+agree.
+"""
 
 from __future__ import annotations
 
@@ -72,8 +74,8 @@ def fuse(
 ) -> tuple[Detections, tuple[Matches, ...]]:
     """One list of objects from all parts, strongest first, and the pairs that were matched.
 
-    coverage: by `SensorObjects.sensor`; a part without one lowers nothing by its silence. The order of `parts` does
-    not matter. A sensor that is not there is not among `parts`.
+    coverage: by `SensorObjects.sensor`; a part without one lowers nothing by its silence. The order of
+    `parts` does not matter. A sensor that is not there is not among `parts`.
     """
     ordered = sorted(parts, key=lambda part: (_ORDER.index(part.group), not part.independent, part.sensor))
     joined = _Joined(empty_detections(), np.zeros((0, len(ordered))))
@@ -97,7 +99,9 @@ def widened(detections: Detections, config: LateFusionConfig) -> Detections:
 
 
 def without_doubles(detections: Detections, most: float) -> NDArray[np.intp]:
-    """Indices of objects, strongest first, that overlap no stronger one by more than `most` (footprint IoU)."""
+    """Indices of objects, strongest first, that overlap no stronger one by more than `most` (footprint
+    IoU).
+    """
     overlap = iou_bev(boxes_of(detections), boxes_of(detections)) > most
     alive = np.ones(len(detections), bool)
     for index in range(len(detections)):
@@ -116,11 +120,10 @@ def join(
     )
     velocity, velocity_cov = vectors(_pair(a.velocity, a.velocity_cov), _pair(b.velocity, b.velocity_cov))
     yaw_b = nearest_half_turn(b.yaw.astype(np.float64), a.yaw.astype(np.float64))
-    left = (a.center[:, 2], a.size[:, 0], a.size[:, 1], a.size[:, 2], a.yaw)
-    right = (b.center[:, 2], b.size[:, 0], b.size[:, 1], b.size[:, 2], yaw_b)
+    left = np.column_stack([a.center[:, 2], a.size, a.yaw])
+    right = np.column_stack([b.center[:, 2], b.size, yaw_b])
     blocks = [
-        scalars(_pair(x, a.variance[:, k]), _pair(y, b.variance[:, k]))
-        for k, (x, y) in enumerate(zip(left, right))
+        scalars(_pair(left[:, k], a.variance[:, k]), _pair(right[:, k], b.variance[:, k])) for k in range(5)
     ]
     (z, length, width, height, yaw), variance = zip(*blocks)
     return make_detections(
@@ -218,7 +221,8 @@ def _total(
 ) -> Float64:
     """Log-odds gained (N,) from all parts but those of the group `without`.
 
-    Independent parts add up; one that may share their history counts only where it says more than all of them.
+    Independent parts add up; one that may share their history counts only where it says more than all of
+    them.
     """
     use = np.array([part.group != without for part in parts], bool)
     free = use & np.array([part.independent for part in parts], bool)

@@ -16,7 +16,8 @@ NEAR_EDGE = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rectangles:
-    """One rectangle per cluster: yaw (K,) in [0, pi/2) of its first axis; low and high (K, 2) along both axes, m.
+    """One rectangle per cluster: yaw (K,) in [0, pi/2) of its first axis; low and high (K, 2) along both
+    axes, m.
 
     evidence: (K,) how much sharper the best yaw is than the average one, 0 where all are alike.
     """
@@ -30,7 +31,8 @@ class Rectangles:
 def fit_rectangles(xy: Float64, starts: NDArray[np.int64], yaw_step_deg: float) -> Rectangles:
     """The rectangles of clusters whose points (N, 2) lie in order, cluster k from starts[k] to starts[k + 1].
 
-    Source: search-based L-shape fitting with the closeness criterion, Zhang et al. 2017, IV, algorithm 2 and 3.
+    Source: search-based L-shape fitting with the closeness criterion, Zhang et al. 2017, IV, algorithm 2 and
+    3.
     """
     yaws = np.arange(0.0, np.pi / 2 - 1e-9, np.radians(yaw_step_deg))
     yaw, low, high, evidence = _fit(np.ascontiguousarray(xy, np.float64), np.asarray(starts, np.int64), yaws)

@@ -1,4 +1,6 @@
-"""Objects of a 2D detector put into space: at the range of what is seen there, else where they meet the ground."""
+"""Objects of a 2D detector put into space: at the range of what is seen there, else where they meet the
+ground.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,8 @@ def camera_objects(
 ) -> Detections:
     """Each 2D object in space, its class from the camera; `candidates` are what LiDAR and radar see.
 
-    A 2D object takes the range of the candidate whose projection overlaps it best; that range is not believed as if
-    it were measured again: its variance stays that of the ground point's.
+    A 2D object takes the range of the candidate whose projection overlaps it best; that range is not believed
+    as if it were measured again: its variance stays that of the ground point's.
     """
     usable = np.isfinite(seen.box_px).all(axis=1) & (seen.score >= config.min_score)
     usable &= (seen.box_px[:, 2:] > seen.box_px[:, :2]).all(axis=1)
@@ -83,7 +85,9 @@ def camera_objects(
 
 
 def projected_rectangles(detections: Detections, view: View) -> tuple[Float64, NDArray[np.bool_]]:
-    """Rectangles (N, 4) px (left top right bottom) of boxes cut to the image, and (N,) whether any of them is seen."""
+    """Rectangles (N, 4) px (left top right bottom) of boxes cut to the image, and (N,) whether any of them is
+    seen.
+    """
     points = corners(boxes_of(detections)).reshape(-1, 3)
     # a box that reaches beside the image is seen by the corners inside and its middle
     points = np.concatenate([points, detections.center.astype(np.float64)])
@@ -96,7 +100,7 @@ def projected_rectangles(detections: Detections, view: View) -> tuple[Float64, N
     seen &= np.isfinite(every).all(axis=2)
     low = np.where(seen[:, :, None], every, np.inf).min(axis=1)
     high = np.where(seen[:, :, None], every, -np.inf).max(axis=1)
-    return np.concatenate([low, high], axis=1), seen.any(axis=1)
+    return np.concatenate([low, high], axis=1), np.asarray(seen.any(axis=1))
 
 
 def _partners(boxes: Float64, view: View, candidates: Detections, least: float) -> NDArray[np.intp]:
@@ -136,7 +140,8 @@ def _prior_sizes(class_id: NDArray[np.int16], priors: PriorTable) -> Float64:
 def _ground_points(
     boxes: Float64, size: Float64, view: View, config: CameraObjectsConfig
 ) -> tuple[Float64, Float64, Float64]:
-    """Horizontal unit rays (N, 2) through the boxes' middles, distance (N,) of their centres and its sigma (N,).
+    """Horizontal unit rays (N, 2) through the boxes' middles, distance (N,) of their centres and its sigma
+    (N,).
 
     By the lower edge on z = 0; for one at or above the horizon by the class's height.
     """

@@ -16,12 +16,16 @@ from mm_fusion.model_config import ClassPrior
 MEASURING_SIGMA = 0.12
 """Standard deviation of a seen extent, m: ranges, the width of beams, mirrors and tow bars."""
 WORST_COST = 16.0
-"""Squared standard deviations from a class's size above which nothing claims a cluster (about 4 sigma in one size)."""
+"""Squared standard deviations from a class's size above which nothing claims a cluster (about 4 sigma in one
+size).
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorTable:
-    """Class priors as arrays: class_id (C,), mean and sigma (C, 3) of length width height, log_weight (C,)."""
+    """Class priors as arrays: class_id (C,), mean and sigma (C, 3) of length width height, log_weight
+    (C,).
+    """
 
     class_id: NDArray[np.int16]
     mean: Float64
@@ -40,8 +44,9 @@ class PriorTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """How each rectangle is looked at: place (K, 2), the sensor on its axes; visible (K, 2) 0..1, how well the extent
-    along each axis can be seen; hidden (K, 2, 2) 0..1, whether something nearer hides its low and high end.
+    """How each rectangle is looked at: place (K, 2), the sensor on its axes; visible (K, 2) 0..1, how well
+    the extent along each axis can be seen; hidden (K, 2, 2) 0..1, whether something nearer hides its low
+    and high end.
     """
 
     place: Float64
@@ -50,7 +55,9 @@ class View:
 
     @classmethod
     def of(cls, rectangles: Rectangles, sensor_xy: np.ndarray, ends: NDArray[np.bool_] | None = None) -> View:
-        """The view from `sensor_xy`; ends: (K, 2) whether the right and the left end of each cluster is hidden."""
+        """The view from `sensor_xy`; ends: (K, 2) whether the right and the left end of each cluster is
+        hidden.
+        """
         c, s = np.cos(rectangles.yaw), np.sin(rectangles.yaw)
         place = np.stack([c * sensor_xy[0] + s * sensor_xy[1], c * sensor_xy[1] - s * sensor_xy[0]], axis=1)
         ray = (rectangles.low + rectangles.high) / 2 - place
@@ -68,8 +75,8 @@ class View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claims:
-    """Whole boxes: center_xy (N, 2), size (N, 3), yaw (N,), class_id (N,), cost (N,) in squared sigmas, rank (N,) the
-    same with how rare the class is; unseen (N, 2): how much of length and width was added, m.
+    """Whole boxes: center_xy (N, 2), size (N, 3), yaw (N,), class_id (N,), cost (N,) in squared sigmas, rank
+    (N,) the same with how rare the class is; unseen (N, 2): how much of length and width was added, m.
     """
 
     center_xy: Float64
@@ -98,11 +105,12 @@ class Claims:
 def claims_of(
     rectangles: Rectangles, top: Float64, view: View, priors: PriorTable, sigma: float = MEASURING_SIGMA
 ) -> tuple[Claims, Claims]:
-    """The most likely class and whole box of each rectangle with its length along the first, and the second axis.
+    """The most likely class and whole box of each rectangle with its length along the first, and the second
+    axis.
 
-    top: (K,) m, highest point above the ground, NaN where heights are not measured. The far side of what is seen is
-    hidden: sizes are filled up to the class's mean away from the sensor and behind what stands in front.
-    `unknown` and as seen where no class fits. sigma: standard deviation of a seen extent, m.
+    top: (K,) m, highest point above the ground, NaN where heights are not measured. The far side of what is
+    seen is hidden: sizes are filled up to the class's mean away from the sensor and behind what stands in
+    front. `unknown` and as seen where no class fits. sigma: standard deviation of a seen extent, m.
     """
     first, second = (_claim_along(axis, rectangles, top, view, priors, sigma) for axis in (0, 1))
     return first, second

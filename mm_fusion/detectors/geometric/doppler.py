@@ -28,7 +28,8 @@ def unobserved() -> RayVelocity:
 
 
 def mean_on_circle(velocity: np.ndarray, ambiguity: float) -> float:
-    """The mean of velocities known modulo `ambiguity` (infinite: their median), in [-ambiguity/2, ambiguity/2].
+    """The mean of velocities known modulo `ambiguity` (infinite: their median), in [-ambiguity/2,
+    ambiguity/2].
 
     NaN where none is finite.
     """
@@ -55,7 +56,7 @@ def ray_velocity(
     best = int(np.argmax(weights))
     spread = weights @ (choices - choices[best]) ** 2
     information = _information(rays, config.velocity_sigma**2 + spread, config.across_sigma)
-    covariance = np.linalg.inv(information)
+    covariance: Float64 = np.linalg.inv(information).astype(np.float64)
     pull = (rays * (choices[best] / (config.velocity_sigma**2 + spread))[:, None]).sum(axis=0)
     moving = _moving(choices, speeds, intervals, config)
     return RayVelocity(covariance @ pull, covariance[[0, 0, 1], [0, 1, 1]], moving)
@@ -64,7 +65,9 @@ def ray_velocity(
 def _likely_multiples(
     rays: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig
 ) -> tuple[Float64, Float64]:
-    """Possible speeds along all rays (M, R) and their chances (M,), from how slow and how consistent they are."""
+    """Possible speeds along all rays (M, R) and their chances (M,), from how slow and how consistent they
+    are.
+    """
     options = [v + MULTIPLES * a if np.isfinite(a) else np.array([v]) for v, a in zip(speeds, intervals)]
     choices = np.stack([grid.ravel() for grid in np.meshgrid(*options, indexing="ij")], axis=1)
     # speeds along rays under a road user's velocity N(0, spread^2 I), measured with velocity_sigma
@@ -80,7 +83,9 @@ def _information(rays: Float64, variance: Float64, across_sigma: float) -> Float
 
 
 def _moving(choices: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig) -> float:
-    """Chance of moving by Bayes: off zero proves it, at zero another multiple, or motion across, stays possible."""
+    """Chance of moving by Bayes: off zero proves it, at zero another multiple, or motion across, stays
+    possible.
+    """
     still = _normal(speeds, config.velocity_sigma + config.moving_mps / 3).prod()
     reach = np.where(np.isfinite(intervals), intervals, 6 * config.speed_spread)
     lively = np.where(

@@ -21,8 +21,8 @@ from mm_fusion.model_config import LidarObjectsConfig, LidarScoreConfig
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """Thinned points: xyz (N, 3) f32 m in `base_link` above the ground, height (N,) f32 above it; floor (M, 2) f32 m,
-    where the ground itself was seen.
+    """Thinned points: xyz (N, 3) f32 m in `base_link` above the ground, height (N,) f32 above it; floor (M,
+    2) f32 m, where the ground itself was seen.
     """
 
     xyz: Float32
@@ -32,8 +32,8 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """Points in order of their cluster: xyz (N, 3), starts (K + 1,); ground z and top (K,); label (P,) of the scene's
-    points, -1 for those in no cluster.
+    """Points in order of their cluster: xyz (N, 3), starts (K + 1,); ground z and top (K,); label (P,) of the
+    scene's points, -1 for those in no cluster.
     """
 
     xyz: Float64
@@ -48,7 +48,9 @@ class Clusters:
 
 
 def scene_of(points: LidarPoints, config: LidarObjectsConfig) -> Scene:
-    """The thinned points between the heights at which objects are looked for, and the ground, within reach."""
+    """The thinned points between the heights at which objects are looked for, and the ground, within
+    reach.
+    """
     if not len(points.xyz):
         return Scene(points.xyz, np.zeros(0, np.float32), np.zeros((0, 2), np.float32))
     is_ground, height = segment_ground(points.xyz)
@@ -112,7 +114,9 @@ def best_claims(
 
 
 def _oddness(scene: Scene, clusters: Clusters, claims: Claims) -> Float64:
-    """Cost (K,) of what each box would swallow: other clusters' points, and ground seen where it should stand."""
+    """Cost (K,) of what each box would swallow: other clusters' points, and ground seen where it should
+    stand.
+    """
     owner = np.arange(len(claims.cost))
     boxes = claims.boxes()
     others = intrusions(boxes, owner, scene.xyz[:, :2], clusters.label, 0.25)

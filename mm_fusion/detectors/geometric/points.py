@@ -19,7 +19,9 @@ FARTHEST = 2000.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LidarPoints:
-    """All LiDARs' points: xyz (N, 3) f32 m in `base_link`; sensor_xy (2,) m, where they were seen from on average."""
+    """All LiDARs' points: xyz (N, 3) f32 m in `base_link`; sensor_xy (2,) m, where they were seen from on
+    average.
+    """
 
     xyz: Float32
     sensor_xy: np.ndarray
@@ -27,10 +29,12 @@ class LidarPoints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RadarReturns:
-    """All radars' returns in `base_link`: xyz (N, 3) f32 m; ray (N, 2) f32, horizontal unit vector from its radar.
+    """All radars' returns in `base_link`: xyz (N, 3) f32 m; ray (N, 2) f32, horizontal unit vector from its
+    radar.
 
     velocity (N,) f32 over ground along the ray, receding positive, NaN where ego motion is unknown; ambiguity
-    (N,) f32 m/s, infinite where the velocity does not wrap; strength_db (N,) f32; origin (N, 2) f32 of its radar.
+    (N,) f32 m/s, infinite where the velocity does not wrap; strength_db (N,) f32; origin (N, 2) f32 of its
+    radar.
     """
 
     xyz: Float32
@@ -122,11 +126,11 @@ def _no_returns() -> RadarReturns:
 
 def _plausible(xyz: Float32) -> np.ndarray:
     """Which points (N, 3) are finite and on this side of the horizon."""
-    return (np.abs(xyz) < FARTHEST).all(axis=1)
+    return np.asarray((np.abs(xyz) < FARTHEST).all(axis=1))
 
 
 def _inside(xyz: Float32, box: EgoBox | None) -> np.ndarray:
     if box is None:
         return np.zeros(len(xyz), bool)
-    low, high = np.float32(box.min), np.float32(box.max)
-    return ((xyz >= low) & (xyz <= high)).all(axis=1)
+    low, high = np.array(box.min, np.float32), np.array(box.max, np.float32)
+    return np.asarray(((xyz >= low) & (xyz <= high)).all(axis=1))

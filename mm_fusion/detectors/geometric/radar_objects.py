@@ -1,4 +1,6 @@
-"""Objects from radar returns: clusters in position and Doppler, velocity along the ray, boxes of class size."""
+"""Objects from radar returns: clusters in position and Doppler, velocity along the ray, boxes of class
+size.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +59,9 @@ def find_clusters(
     features = np.column_stack([flat, known / config.doppler_gap_mps])
     copies = features[twin] + np.column_stack([np.zeros((len(twin), 2)), shift / config.doppler_gap_mps])
     labels = cluster(np.vstack([features, copies]), 2)
-    labels = _joined(labels[:count], twin, labels[count:])
-    counts = np.bincount(labels[labels >= 0], minlength=1)
-    order, starts = grouped(np.where((labels >= 0) & (counts[labels] >= config.min_returns), labels, -1))
+    whole = _joined(labels[:count], twin, labels[count:])
+    counts = np.bincount(whole[whole >= 0], minlength=1)
+    order, starts = grouped(np.where((whole >= 0) & (counts[whole] >= config.min_returns), whole, -1))
     sizes = np.diff(starts)
     return order, np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
 
@@ -110,7 +112,9 @@ def _claims(
 
 
 def inner_extents(xy: Float64, starts: NDArray[np.int64], outliers: float) -> tuple[Float64, Float64]:
-    """Lowest and highest (K, 2) of each cluster's points on both axes without the share `outliers` at either end."""
+    """Lowest and highest (K, 2) of each cluster's points on both axes without the share `outliers` at either
+    end.
+    """
     owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     drop = np.floor(outliers * np.diff(starts)).astype(np.int64)
     ordered = np.stack([xy[np.lexsort((xy[:, k], owner)), k] for k in (0, 1)], axis=1)

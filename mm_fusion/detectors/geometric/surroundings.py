@@ -1,4 +1,6 @@
-"""What stands around a cluster: what hides its ends, what a box would have to swallow, how its neighbours stand."""
+"""What stands around a cluster: what hides its ends, what a box would have to swallow, how its neighbours
+stand.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def hidden_ends(
 
 
 def intrusions(
-    boxes: Float64, owner: NDArray[np.int64], xy: Float64, label: NDArray[np.int64], margin: float
+    boxes: Float64, owner: NDArray[np.int64], xy: np.ndarray, label: NDArray[np.int64], margin: float
 ) -> Float64:
     """Points (B,) well inside each box (B, 7) that belong to another cluster than its `owner` (B,)."""
     return _intrusions(
