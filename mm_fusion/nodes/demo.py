@@ -26,11 +26,16 @@ LAST_REPORT_S = 2.5
 
 @dataclass(frozen=True)
 class Recording:
-    """What to play. longest_gap_s: of longer gaps the rest is skipped; 0 keeps them."""
+    """What to play. longest_gap_s: of longer gaps the rest is skipped; 0 keeps them. clock_hz: of /clock.
+
+    Where sensors are seldom, so that each frame finds them silent, and share one stamp, the next tick of /clock must
+    leave a busy machine time to take all of them in.
+    """
 
     path: Path
     vehicle: str
     longest_gap_s: float = 0.0
+    clock_hz: float = 100.0
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -73,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def play_through(recording: Recording, out: Path, rate: float = 1.0) -> Path:
-    """Play a recording through fusion node and recorder, each a process; the MCAP file of what was published."""
+    """Play a recording through fusion node and recorder, each a process; the MCAP file they made."""
     os.environ.setdefault("ROS_LOG_DIR", str(out / "log"))
     environment = own_domain(10 + os.getpid() % 90)
     target = out / "detections.mcap"
@@ -89,6 +94,7 @@ def play_through(recording: Recording, out: Path, rate: float = 1.0) -> Path:
         print(f"playing {recording.path}", flush=True)
         _wait_with_dots(player)
         time.sleep(LAST_REPORT_S)
+        fusion.check()
         recorder.stop()
     if not target.is_file():
         raise BagError(
@@ -105,8 +111,7 @@ def _fusion(recording: Recording, environment: dict[str, str], out: Path) -> Chi
 
 def _player(recording: Recording, rate: float, environment: dict[str, str], out: Path) -> Child:
     arguments = [str(recording.path), "--rate", str(rate), "--wait-for", str(LISTEN_S)]
-    if recording.longest_gap_s:
-        arguments += ["--longest-gap", str(recording.longest_gap_s)]
+    arguments += ["--clock", str(recording.clock_hz), "--longest-gap", str(recording.longest_gap_s)]
     return Child("mm_fusion.nodes.player_node", arguments, environment, out / "player.log")
 
 
@@ -120,7 +125,9 @@ def _wait_with_dots(player: Child) -> None:
 
 def _recording(args: argparse.Namespace) -> Recording:
     if args.data == "astyx":
-        return Recording(_astyx(args.astyx, args.out.parent / "astyx_val"), "astyx", longest_gap_s=0.4)
+        return Recording(
+            _astyx(args.astyx, args.out.parent / "astyx_val"), "astyx", longest_gap_s=0.3, clock_hz=20.0
+        )
     for root in share_roots():
         if (root / "rosbags" / "sample").exists():
             return Recording(root / "rosbags" / "sample", SAMPLE_VEHICLE)

@@ -20,8 +20,8 @@ from mm_fusion.nodes.demo_pictures import frames_of
 class DemoSummary:
     """frames_in: that the recording makes when nothing is lost; frames_out: recorded over DDS. Times in ms.
 
-    stages: {stage: {p50_ms, p95_ms, p99_ms}}, of the node's last diagnostics; `latency` runs from reference time
-    to publication, `after_last` from the arrival of the message that completed the frame.
+    stages: {stage: {p50_ms, p95_ms, p99_ms}}, of the node's last diagnostics; `latency` runs from reference
+    time to publication, `after_last` from the arrival of the message that completed the frame.
     """
 
     recording: str

@@ -61,6 +61,11 @@ class Child:
         """Whether it has not ended yet."""
         return self._process.poll() is None
 
+    def check(self) -> None:
+        """Raise `ProcessError` with its last lines where it has ended."""
+        if not self.running():
+            raise ProcessError(f"{self.name} ended with {self._process.returncode}: {self._last_lines()}")
+
     def text(self) -> str:
         """What it has printed so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
@@ -69,8 +74,7 @@ class Child:
         """Wait until it prints `text`; raises `ProcessError` with its last lines where it does not."""
         deadline = time.monotonic() + seconds
         while text not in self.text():
-            if self._process.poll() is not None:
-                raise ProcessError(f"{self.name} ended with {self._process.returncode}: {self._last_lines()}")
+            self.check()
             if time.monotonic() > deadline:
                 raise ProcessError(
                     f"{self.name} did not say {text!r} within {seconds} s: {self._last_lines()}"

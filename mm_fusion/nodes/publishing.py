@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -24,10 +25,11 @@ from mm_fusion.nodes.overlays import overlay_jpeg
 
 OUTPUTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "~/detections": ("vision_msgs/msg/Detection3DArray", encode_detections),
-    "~/objects": ("autoware_perception_msgs/msg/DetectedObjects", encode_objects),
     "~/detections_cloud": ("sensor_msgs/msg/PointCloud2", encode_detections_cloud),
+    "~/objects": ("autoware_perception_msgs/msg/DetectedObjects", encode_objects),
     "~/markers": ("visualization_msgs/msg/MarkerArray", encode_markers),
 }
+"""In order of publication: what machines read before what people look at, which takes longest to make."""
 DEPTH = 10
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
@@ -40,6 +42,7 @@ class Outputs:
     def __init__(self, node: Node, vehicle: VehicleConfig) -> None:
         self._node = node
         self._mode_said = ""
+        self._lock = threading.RLock()
         self._encoders: list[tuple[Publisher, Callable[..., Any]]] = []
         for topic, (kind, encode) in OUTPUTS.items():
             self._announce(topic, kind, encode)
@@ -60,16 +63,19 @@ class Outputs:
 
     def publish(self, result: FusionResult) -> None:
         """Every output of a frame but the overlays, an array also when empty; the mode comes first."""
-        self.say_mode(result.mode)
-        for publisher, encode in self._encoders:
-            if publisher.get_subscription_count():
-                publisher.publish(encode(result.detections, result.stamp_ns, result.frame_id, message_class))
+        with self._lock:
+            self.say_mode(result.mode)
+            for publisher, encode in self._encoders:
+                if publisher.get_subscription_count():
+                    message = encode(result.detections, result.stamp_ns, result.frame_id, message_class)
+                    publisher.publish(message)
 
     def say_mode(self, mode: str) -> None:
         """Publish the mode where it has changed; late listeners get the last one."""
-        if mode != self._mode_said:
-            self._mode_said = mode
-            self._mode.publish(encode_mode(mode, message_class))
+        with self._lock:
+            if mode != self._mode_said:
+                self._mode_said = mode
+                self._mode.publish(encode_mode(mode, message_class))
 
     def overlays_wanted(self) -> list[str]:
         """Cameras whose overlay somebody listens to."""

@@ -75,9 +75,20 @@ class Session:
         self._subscriptions.discover()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timers = [
-            self._node.create_timer(DISCOVER_S, self._subscriptions.discover, clock=steady),
-            self._node.create_timer(REPORT_S, self.report, clock=steady),
+            self._node.create_timer(DISCOVER_S, self._guarded(self._subscriptions.discover), clock=steady),
+            self._node.create_timer(REPORT_S, self._guarded(self.report), clock=steady),
         ]
+
+    def _guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        """`work` as a callback: what is raised in one would end the executor, and with it the node."""
+
+        def callback() -> None:
+            try:
+                work()
+            except Exception as error:
+                self._on_error(error)
+
+        return callback
 
     def close(self) -> None:
         """Give everything back; the log of receipts is whole after it."""

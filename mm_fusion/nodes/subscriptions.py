@@ -111,12 +111,13 @@ class Subscriptions:
         on_message = self._on_message
         return lambda data: on_message(name, kind, data)
 
-    def _say_missing(self, topic: Topic) -> None:
-        if topic.subscription is None and time.monotonic() - self._began_s > PATIENCE_S:
-            text = (
-                f"{topic.name} ({topic.uses}): nobody publishes it; check the topic's name, the rest goes on"
-            )
-            self._say(topic, "missing", text)
+    def _say_missing(self) -> None:
+        missing = [t for t in self.topics.values() if t.subscription is None and "missing" not in t.said]
+        for topic in missing:
+            topic.said.add("missing")
+        if missing:
+            names = ", ".join(f"{topic.name} ({topic.uses})" for topic in missing)
+            self._node.get_logger().warning(f"nobody publishes {names}; check the names, the rest goes on")
 
     def _say(self, topic: Topic, what: str, text: str) -> None:
         if what not in topic.said:
