@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 _DIFFICULTIES = ("easy", "moderate", "hard")
+_FEWEST_OBJECTS = 20
 
 
 def score_report(tree: Mapping[str, Any]) -> str:
@@ -15,7 +16,7 @@ def score_report(tree: Mapping[str, Any]) -> str:
     """
     blocks = [_heading(tree), _kitti(tree), _nuscenes(tree), _recall(tree)]
     if "against" in tree:
-        blocks.append(_differences(tree["against"]))
+        blocks.append(_differences(tree))
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -95,18 +96,28 @@ def _recall(tree: Mapping[str, Any]) -> str:
     return _table(("recall in 30 m, %", "", "95 %"), rows) if rows else ""
 
 
-def _differences(against: Mapping[str, Any]) -> str:
+def _differences(tree: Mapping[str, Any]) -> str:
+    """What tells two methods apart: moderate AP at 0.3 and 0.5, means, recall, of classes that occur often
+    enough.
+    """
+    frequent = {name for name, sides in tree["objects"].items() if sides["truth"] >= _FEWEST_OBJECTS}
     rows = [
         (
             " ".join(key),
-            f"{entry['difference']:+.1f}",
+            _signed(entry["difference"]),
             _interval(entry["interval"]),
             _share(entry["share_above_zero"]),
         )
-        for key, entry in _leaves(against)
-        if key[0] != "kitti" or key[-1] == "moderate"
+        for key, entry in _leaves(tree["against"])
+        if _tells_apart(key, frequent)
     ]
     return _table(("difference to the other file, points", "", "95 %", "share of draws above 0"), rows)
+
+
+def _tells_apart(key: tuple[str, ...], frequent: set[str]) -> bool:
+    if key[0] == "kitti":
+        return key[1] in frequent and key[3] in ("0.3", "0.5") and key[4] == "moderate"
+    return key[1] in frequent or key == ("nuscenes", "map")
 
 
 def _leaves(
@@ -131,6 +142,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None or not isfinite(value) else f"{value:.1f}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None or not isfinite(value) else f"{value:+.1f}"
 
 
 def _share(value: float | None) -> str:

@@ -131,7 +131,7 @@ def _compared(scored: Scored) -> dict[Key, Statistic]:
 
 
 def _is_summary(key: Key) -> bool:
-    return key[0] == "nuscenes" and key[-1] in ("ap_mean", "map", "sum_without_attributes")
+    return key[0] == "nuscenes" and key[-1] in ("ap_mean", "map")
 
 
 def _frame_counts(scored: Scored) -> dict[str, int]:

@@ -1,0 +1,84 @@
+"""`mm-fusion view BAG|detections.json [--bag BAG] --out DIR`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mm_fusion.evaluation.detections_file import DetectionsFile
+    from mm_fusion.viewing.recording import Sight
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the verb takes."""
+    parser.add_argument(
+        "source", type=Path, metavar="BAG|detections.json", help="a recording, or results as json or recorded"
+    )
+    parser.add_argument("--bag", type=Path, help="recording that the results are of")
+    parser.add_argument("--vehicle", help="vehicle file or shipped name; default: found from the recording")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--video", action="store_true", help="MP4 instead of PNG files, where OpenCV can")
+    parser.add_argument("--every", type=int, default=1, help="draw every N-th frame (default 1)")
+    parser.add_argument("--limit", type=int, help="draw N frames at most")
+    parser.add_argument("--min-score", type=float, default=0.0, help="leave out weaker detections")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw the pictures and say where they are; raises `FusionError` for bad input."""
+    from tqdm import tqdm
+
+    from mm_fusion.errors import ConfigurationError
+    from mm_fusion.viewing.album import draw_album
+
+    if args.every < 1:
+        raise ConfigurationError(f"--every: expected 1 or more, got {args.every}")
+    results, recording = _sources(args.source, args.bag)
+    shown = tqdm(_chosen(args, results, recording), desc="drawing", disable=args.quiet, unit=" frames")
+    written = draw_album(args.out, shown, results, args.video, args.min_score)
+    for name, path in written.items():
+        print(f"{name}  {path}")
+    if not written:
+        print("no frames: nothing was drawn")
+    return 0
+
+
+def _sources(source: Path, bag: Path | None) -> tuple[DetectionsFile | None, Path | None]:
+    """Results and recording: a recording may hold its own results, or be results alone."""
+    from mm_fusion.bags.read import open_bag
+    from mm_fusion.evaluation.detections_file import read_detections
+
+    if not (source.is_dir() or source.suffix in (".mcap", ".db3")):
+        return read_detections(source), bag
+    with open_bag(source) as reader:
+        topics = dict(reader.topics)
+    published = [name for name in topics if name.endswith("/detections_cloud")]
+    results = read_detections(source) if len(published) == 1 else None
+    has_sensors = any(
+        info.type.rpartition("/")[2] in ("PointCloud2", "CompressedImage", "Image", "RadarScan")
+        and name not in published
+        for name, info in topics.items()
+    )
+    return results, bag or (source if has_sensors or results is None else None)
+
+
+def _chosen(
+    args: argparse.Namespace, results: DetectionsFile | None, recording: Path | None
+) -> Iterator[Sight]:
+    from itertools import islice
+
+    from mm_fusion.config import load_vehicle
+    from mm_fusion.viewing.album import sights_of_results
+    from mm_fusion.viewing.recording import sights, vehicle_of_recording
+
+    if recording is None:
+        assert results is not None
+        found = sights_of_results(results)
+    else:
+        vehicle = load_vehicle(args.vehicle) if args.vehicle else vehicle_of_recording(recording)
+        found = sights(recording, vehicle)
+    stop = None if args.limit is None else args.limit * args.every
+    return islice(found, 0, stop, args.every)

@@ -1,0 +1,1 @@
+"""Pictures of frames: bird's-eye view, camera overlays, videos."""
