@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -24,16 +25,21 @@ def header(stamp_ns: int, frame_id: str = "camera") -> Any:
     return message_type("std_msgs/msg/Header")(stamp=time, frame_id=frame_id)
 
 
+def jpeg(value: int = 7) -> np.ndarray:
+    """The bytes of a small grey JPEG."""
+    return cv2.imencode(".jpg", np.full((8, 8), value, np.uint8))[1].ravel()
+
+
 def image(stamp_ns: int, value: int = 7) -> Any:
-    """A sensor_msgs/CompressedImage of four equal bytes."""
+    """A sensor_msgs/CompressedImage: a JPEG of 8x8 pixels of one grey `value`."""
     kind = message_type("sensor_msgs/msg/CompressedImage")
-    return kind(header=header(stamp_ns), format="jpeg", data=np.full(4, value, np.uint8))
+    return kind(header=header(stamp_ns), format="jpeg", data=jpeg(value))
 
 
 @pytest.fixture
 def make() -> SimpleNamespace:
-    """Makers of small messages: text(data), header(stamp_ns, frame_id), image(stamp_ns, value)."""
-    return SimpleNamespace(text=text, header=header, image=image)
+    """Makers of small messages: jpeg(value), text(data), header(stamp_ns, frame_id), image(stamp_ns, value)."""
+    return SimpleNamespace(jpeg=jpeg, text=text, header=header, image=image)
 
 
 @pytest.fixture(params=["mcap", "sqlite3"])

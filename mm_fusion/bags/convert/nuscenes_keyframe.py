@@ -2,9 +2,10 @@
 
 Every camera keeps its own time; the cloud has no times per point and is taken at the keyframe's time, to
 which its source has already moved it. All are received together, when the keyframe is complete: with nothing
-before it, a host that got them one by one could not know which sensors to wait for. nuScenes' ego frame lies on the ground below the rear axle, so it is
-`base_link`. The one pose that there is goes out on /tf from `map`; one pose gives no speed, so there is no
-odometry. Truth has its velocity over ground; occlusion and truncation are not known.
+before it, a host that got them one by one could not know which sensors to wait for. nuScenes' ego frame lies
+on the ground below the rear axle, so it is `base_link`. The one pose that there is goes out on /tf from
+`map`; one pose gives no speed, so there is no odometry. Truth has its velocity over ground; occlusion and
+truncation are not known.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def whole_points(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], bool]:
     without intensity.
     """
     usable = np.isfinite(rows).all(axis=1) & (np.abs(rows[:, :3]).max(axis=1, initial=0) < FARTHEST_M)
-    if usable.mean() > 0.9 or len(rows) == 0:
+    if len(rows) == 0 or usable.mean() > 0.9:
         return rows[usable & (np.abs(rows[:, :3]).max(axis=1, initial=0) > 0)], False
     stream = np.zeros((len(rows), BROKEN_ROW_BYTES), np.uint8)
     stream[:, :12] = np.ascontiguousarray(rows[:, :3]).view(np.uint8).reshape(-1, 12)
