@@ -140,9 +140,9 @@ def _read_whole_ns(raw: Any, first: int, step: int, shift: int, limit: int, out:
     off = 0
     for j in range(len(out)):
         offset = np.int64(_int32(raw, first + j * step)) + shift
-        usable = -limit <= offset <= limit
+        usable = np.uint64(offset + limit) <= np.uint64(2 * limit)  # one comparison for both ends
         off += 0 if usable else 1
-        out[j] = np.int32(offset if usable else 0)
+        out[j] = np.int32(offset) if usable else np.int32(0)
     return off
 
 

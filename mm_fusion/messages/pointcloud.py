@@ -28,7 +28,7 @@ from mm_fusion.messages.cloud_fields import (
 from mm_fusion.messages.header import SensorHeader, read_header, reading
 from mm_fusion.messages.point_times import AT_STAMP, MAX_OFFSET_NS, TimeRule, time_rule
 
-__all__ = ["decode_lidar", "decode_radar_cloud", "read_fields"]
+__all__ = ["decode_lidar", "decode_radar_cloud", "read_fields", "warm_up"]
 
 _KERNEL_ORDER = ("x", "y", "z", "intensity", "ring", "time")
 _NOTHING_NEARER_M = 1e-3
@@ -67,6 +67,15 @@ def _read_lidar(
     rings = ring[:kept] if kind[4] else None
     xyz = xyz[: 3 * kept].reshape(kept, 3)
     return LidarSweep(header.stamp_ns, header.frame_id, xyz, intensity[:kept], offset[:kept], rings)
+
+
+def warm_up() -> None:
+    """Compile the loops of LiDAR clouds, so that the first cloud need not wait (seconds, at the first start)."""
+    columns = {prop: Column(prop, 4 * i, 7) for i, prop in enumerate(_KERNEL_ORDER)}
+    raw = np.zeros(24, np.uint8)
+    raw.flags.writeable = False
+    sensor = SensorConfig(kind="lidar", topic="warm-up")
+    _read_lidar(CloudBytes(raw, 1, 1, 24, 24, False, columns), columns, SensorHeader(0, 0, "warm-up"), sensor)
 
 
 def _as_tuple(rule: TimeRule) -> tuple[float, float, float, float]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mm_fusion.errors import MeasurementError
-from mm_fusion.messages.pointcloud import decode_lidar, decode_radar_cloud
+from mm_fusion.messages.pointcloud import decode_lidar, decode_radar_cloud, warm_up
 
 VELODYNE = np.dtype(
     [("x", "f4"), ("y", "f4"), ("z", "f4"), ("intensity", "f4"), ("ring", "u2"), ("time", "f4")]
@@ -185,3 +185,12 @@ def test_strength_can_be_named(cloud, sensor):
 def test_no_doppler_is_said(cloud, sensor):
     with pytest.raises(MeasurementError, match="expected a Doppler field .*got fields x, y, z; name it"):
         decode_radar_cloud(cloud(radar_points()[["x", "y", "z"]]), sensor("radar"), 0)
+
+
+def test_warm_up_compiles_what_a_cloud_needs(cloud, sensor):
+    from mm_fusion.messages.cloud_points import read_points
+
+    warm_up()
+    compiled = len(read_points.signatures)
+    decode_lidar(cloud(scan()), sensor(), 0).get()
+    assert compiled and len(read_points.signatures) == compiled
