@@ -115,3 +115,15 @@ def test_definitions_decide_the_cached_wheel(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(build_interfaces, "DEFINITIONS", tmp_path)
     assert before != build_interfaces.digest(["ros-rclpy==1"])
     assert build_interfaces.packages_named_in(message.parent, "some_msgs") == ["std_msgs"]
+
+
+def test_missing_system_libraries_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import environment
+
+    monkeypatch.setattr(environment.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(environment, "SYSTEM_LIBRARIES", {"libno_such_thing.so.9": "libnosuch9"})
+    with pytest.raises(environment.SetupError) as caught:
+        environment.install_system_libraries()
+    command = "sudo apt-get install -y --no-install-recommends libnosuch9"
+    assert str(caught.value) == f"system libraries are missing: {command}"
