@@ -70,7 +70,7 @@ def _read_lidar(
 
 
 def warm_up() -> None:
-    """Compile the loops of LiDAR clouds, so that the first cloud need not wait (seconds, at the first start)."""
+    """Compile the loops of LiDAR clouds, so that the first cloud need not wait for seconds."""
     columns = {prop: Column(prop, 4 * i, 7) for i, prop in enumerate(_KERNEL_ORDER)}
     raw = np.zeros(24, np.uint8)
     raw.flags.writeable = False
@@ -156,7 +156,7 @@ def _read_radar(
     cloud: CloudBytes, found: dict[str, Column], header: SensorHeader, sensor: SensorConfig
 ) -> RadarScan:
     """The returns of a checked cloud with one mask over all columns: finite, and in the sensor's range."""
-    with reading("radar PointCloud2", sensor.topic):
+    with reading("radar PointCloud2", sensor.topic), np.errstate(all="ignore"):  # what is not finite is cut
         values = {prop: cloud.column(column).reshape(-1).astype(np.float64) for prop, column in found.items()}
         xyz = np.stack([values["x"], values["y"], values["z"]], axis=1)
         velocity, compensated = _radial_velocity(values, xyz, sensor)
@@ -170,9 +170,8 @@ def _radial_velocity(values: dict[str, NDArray], xyz: NDArray, sensor: SensorCon
     if "velocity_comp" in values:
         return values["velocity_comp"] * sensor.doppler_sign, True
     x, y = ("vx_comp", "vy_comp") if {"vx_comp", "vy_comp"} <= values.keys() else ("vx", "vy")
-    with np.errstate(all="ignore"):  # rows that are not finite are cut with all others
-        along = values[x] * xyz[:, 0] + values[y] * xyz[:, 1]
-        return along / np.linalg.norm(xyz, axis=1), x == "vx_comp"
+    along = values[x] * xyz[:, 0] + values[y] * xyz[:, 1]
+    return along / np.linalg.norm(xyz, axis=1), x == "vx_comp"
 
 
 def _strength(values: dict[str, NDArray], count: int, sensor: SensorConfig) -> tuple[NDArray, StrengthKind]:
