@@ -7,6 +7,11 @@ from numpy.typing import NDArray
 
 from mm_fusion.measurements import Float32, Float64
 
+CELL = 0.15
+"""Points in one cell of this edge, in steps, are one before they are clustered: they are neighbours
+anyway.
+"""
+
 
 def thin(xyz: Float32, edge: float) -> NDArray[np.int64]:
     """Indices of one point (the first) per cube of `edge` m, in order of the points."""
@@ -33,21 +38,36 @@ def even_gaps(xy: np.ndarray, origin_xy: np.ndarray, gap: float, gap_per_metre: 
     return offset * (warped / distance)[:, None]
 
 
-def cluster(features: Float64, min_points: int = 1) -> NDArray[np.int32]:
-    """Cluster index (N,) of points that chain together by steps of at most 1; -1 for noise.
+def cluster(features: Float64) -> NDArray[np.int64]:
+    """Cluster index (N,) of points that chain together by steps of at most 1 (or little more, see `CELL`).
 
     features: (N, 1..3). Clusters are numbered by their first point, so equal input gives equal labels.
-    Source: DBSCAN (Ester et al. 1996) of Open3D.
+    Source: DBSCAN (Ester et al. 1996) of Open3D with every point a core.
     """
     if len(features) == 0:
-        return np.zeros(0, np.int32)
+        return np.zeros(0, np.int64)
     import open3d as o3d
 
-    padded = np.zeros((len(features), 3))
-    padded[:, : features.shape[1]] = features
+    first, member = _cells(features)
+    padded = np.zeros((len(first), 3))
+    padded[:, : features.shape[1]] = features[first]
     cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(padded))
-    labels = np.asarray(cloud.cluster_dbscan(eps=1.0, min_points=min_points), np.int32)
-    return _numbered_by_first_point(labels)
+    labels = np.asarray(cloud.cluster_dbscan(eps=1.0, min_points=1), np.int64)[member]
+    _, start, index = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(start), np.int64)
+    rank[np.argsort(start)] = np.arange(len(start))
+    return rank[index.ravel()]
+
+
+def _cells(features: Float64) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first point of each occupied cell, and the cell (N,) of each point."""
+    cell = np.floor(features / CELL).astype(np.int64)
+    cell -= cell.min(axis=0)
+    key = cell[:, 0]
+    for column in cell.T[1:]:
+        key = key * (column.max() + 1) + column
+    _, first, member = np.unique(key, return_index=True, return_inverse=True)
+    return first, member.ravel()
 
 
 def grouped(labels: np.ndarray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -57,11 +77,3 @@ def grouped(labels: np.ndarray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     count = int(labels.max(initial=-1)) + 1
     starts = np.searchsorted(labels[order], np.arange(count + 1))
     return order, starts
-
-
-def _numbered_by_first_point(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    found, first = np.unique(labels, return_index=True)
-    first = first[found >= 0]
-    rank = np.empty(len(first), np.int32)
-    rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    return np.where(labels < 0, np.int32(-1), rank[labels]) if len(rank) else labels

@@ -1,4 +1,4 @@
-"""What Doppler proves of an object: whether it moves, and its velocity along the rays that saw it."""
+"""What Doppler proves of objects: whether they move, and their velocity along the rays that saw them."""
 
 from __future__ import annotations
 
@@ -14,87 +14,70 @@ MULTIPLES = np.arange(-4, 5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RayVelocity:
-    """One object's velocity: velocity (2,) m/s over ground, covariance (3,) as xx xy yy, moving 0..1."""
+class RayVelocities:
+    """Velocity (K, 2) m/s over ground, covariance (K, 3) as xx xy yy, moving (K,) 0..1; NaN, infinite,
+    0.5: unknown.
+    """
 
     velocity: Float64
     covariance: Float64
-    moving: float
+    moving: Float64
 
 
-def unobserved() -> RayVelocity:
-    """What is known without ego motion: nothing."""
-    return RayVelocity(np.full(2, np.nan), np.array([np.inf, 0.0, np.inf]), 0.5)
-
-
-def mean_on_circle(velocity: np.ndarray, ambiguity: float) -> float:
-    """The mean of velocities known modulo `ambiguity` (infinite: their median), in [-ambiguity/2,
-    ambiguity/2].
-
-    NaN where none is finite.
-    """
-    velocity = velocity[np.isfinite(velocity)]
-    if not len(velocity):
-        return float("nan")
-    if not np.isfinite(ambiguity):
-        return float(np.median(velocity))
-    angle = velocity.astype(np.float64) * (2 * np.pi / ambiguity)
-    return float(np.arctan2(np.sin(angle).sum(), np.cos(angle).sum()) * ambiguity / (2 * np.pi))
-
-
-def ray_velocity(
+def ray_velocities(
     rays: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig
-) -> RayVelocity:
-    """The velocity of one object seen along `rays` (R, 2) at `speeds` (R,) m/s known modulo `intervals` (R,).
+) -> RayVelocities:
+    """Velocities of objects seen along `rays` (K, R, 2) at `speeds` (K, R) m/s known modulo `intervals`
+    (K, R).
 
-    Across the rays it stays unobserved (`across_sigma`). The interval's multiple is the likeliest under
-    `speed_spread` of road users; what other multiples would say stands in the covariance.
+    Across the rays a velocity stays unobserved (`across_sigma`). The interval's multiple is the likeliest
+    under `speed_spread` of road users; what other multiples would say stands in the covariance. An infinite
+    interval does not wrap; speeds that are not finite (no ego motion) say nothing.
     """
-    if not np.isfinite(speeds).all():
-        return unobserved()
-    choices, weights = _likely_multiples(rays, speeds, intervals, config)
-    best = int(np.argmax(weights))
-    spread = weights @ (choices - choices[best]) ** 2
-    information = _information(rays, config.velocity_sigma**2 + spread, config.across_sigma)
-    covariance: Float64 = np.linalg.inv(information).astype(np.float64)
-    pull = (rays * (choices[best] / (config.velocity_sigma**2 + spread))[:, None]).sum(axis=0)
-    moving = _moving(choices, speeds, intervals, config)
-    return RayVelocity(covariance @ pull, covariance[[0, 0, 1], [0, 1, 1]], moving)
+    unknown = np.asarray(~np.isfinite(speeds).all(axis=1))
+    known_speeds = np.where(unknown[:, None], 0.0, speeds)
+    choices, chances = _likely_multiples(rays, known_speeds, intervals, config)
+    best = np.take_along_axis(choices, chances.argmax(axis=1)[:, None, None], axis=1)
+    spread = np.einsum("km,kmr->kr", chances, (choices - best) ** 2)
+    weight = 1 / (config.velocity_sigma**2 + spread)
+    information = np.einsum("kr,kri,krj->kij", weight, rays, rays) + np.eye(2) / config.across_sigma**2
+    covariance = np.linalg.inv(information)
+    velocity = np.einsum("kij,kr,krj->ki", covariance, weight * best[:, 0], rays)
+    return RayVelocities(
+        np.where(unknown[:, None], np.nan, velocity),
+        np.where(unknown[:, None], [np.inf, 0.0, np.inf], covariance[:, [0, 0, 1], [0, 1, 1]]),
+        np.where(unknown, 0.5, _moving(known_speeds, intervals, config)),
+    )
 
 
 def _likely_multiples(
     rays: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig
 ) -> tuple[Float64, Float64]:
-    """Possible speeds along all rays (M, R) and their chances (M,), from how slow and how consistent they
-    are.
+    """Possible speeds along all rays (K, M, R) and their chances (K, M), from how slow and how consistent
+    they are.
     """
-    options = [v + MULTIPLES * a if np.isfinite(a) else np.array([v]) for v, a in zip(speeds, intervals)]
-    choices = np.stack([grid.ravel() for grid in np.meshgrid(*options, indexing="ij")], axis=1)
+    count = speeds.shape[1]
+    grid = np.stack(np.meshgrid(*[MULTIPLES] * count, indexing="ij"), axis=-1).reshape(-1, count)
+    choices = speeds[:, None, :] + grid[None] * np.where(np.isfinite(intervals), intervals, 0.0)[:, None, :]
     # speeds along rays under a road user's velocity N(0, spread^2 I), measured with velocity_sigma
-    covariance = config.speed_spread**2 * rays @ rays.T + config.velocity_sigma**2 * np.eye(len(rays))
-    exponent = -0.5 * np.einsum("mi,ij,mj->m", choices, np.linalg.inv(covariance), choices)
-    weights = np.exp(exponent - exponent.max())
-    return choices, weights / weights.sum()
+    covariance = config.speed_spread**2 * rays @ rays.transpose(0, 2, 1) + config.velocity_sigma**2 * np.eye(
+        count
+    )
+    exponent = -0.5 * np.einsum("kmi,kij,kmj->km", choices, np.linalg.inv(covariance), choices)
+    chances = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+    return choices, chances / chances.sum(axis=1, keepdims=True)
 
 
-def _information(rays: Float64, variance: Float64, across_sigma: float) -> Float64:
-    outer = rays[:, :, None] * rays[:, None, :]
-    return np.eye(2) / across_sigma**2 + (outer / variance[:, None, None]).sum(axis=0)
-
-
-def _moving(choices: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig) -> float:
-    """Chance of moving by Bayes: off zero proves it, at zero another multiple, or motion across, stays
-    possible.
+def _moving(speeds: Float64, intervals: Float64, config: RadarObjectsConfig) -> Float64:
+    """Chance (K,) of moving by Bayes: off zero proves it, at zero another multiple, or motion across,
+    stays possible.
     """
-    still = _normal(speeds, config.velocity_sigma + config.moving_mps / 3).prod()
-    reach = np.where(np.isfinite(intervals), intervals, 6 * config.speed_spread)
-    lively = np.where(
-        np.isfinite(intervals),
-        1 / reach,
-        _normal(speeds, np.hypot(config.speed_spread, config.velocity_sigma)),
-    ).prod()
+    still = _normal(speeds, config.velocity_sigma).prod(axis=1)
+    wraps = np.isfinite(intervals)
+    free = _normal(speeds, float(np.hypot(config.speed_spread, config.velocity_sigma)))
+    lively = np.where(wraps, 1 / np.where(wraps, intervals, 1.0), free).prod(axis=1)
     both = config.moving_prior * lively + (1 - config.moving_prior) * still
-    return float(config.moving_prior * lively / both)
+    return config.moving_prior * lively / np.maximum(both, 1e-300)
 
 
 def _normal(x: Float64, sigma: float) -> Float64:

@@ -13,12 +13,16 @@ from mm_fusion.detections import UNKNOWN_CLASS_ID, Detections, empty_detections,
 from mm_fusion.detectors.geometric.box_fit import Rectangles
 from mm_fusion.detectors.geometric.class_claims import Claims, PriorTable, View, claims_of
 from mm_fusion.detectors.geometric.clustering import cluster, even_gaps, grouped
-from mm_fusion.detectors.geometric.doppler import RayVelocity, mean_on_circle, ray_velocity
+from mm_fusion.detectors.geometric.doppler import RayVelocities, ray_velocities
 from mm_fusion.detectors.geometric.points import RadarReturns
 from mm_fusion.geometry.transforms import wrap_angle
 from mm_fusion.measurements import Float64
 from mm_fusion.model_config import RadarObjectsConfig, RadarScoreConfig
 
+MOST_RADARS = 3
+"""Radars of which one object's velocity is made; more would only multiply the multiples to weigh."""
+NO_WRAP = 1000.0
+"""Circle, m/s, on which velocities that do not wrap are averaged: far longer than any speed."""
 MIDDLE_OF_A_CAR = 0.7
 """Height, m, about which a road user's returns scatter; buildings, trees and signs lie above."""
 
@@ -39,9 +43,9 @@ def radar_objects(
     if len(starts) == 1:
         return empty_detections()
     members = returns.select(order)
-    velocities = [_velocity(members.select(np.arange(a, b)), config) for a, b in zip(starts[:-1], starts[1:])]
+    velocities = velocities_of(members, starts, config)
     origin = members.origin.mean(axis=0)
-    claims = _claims(members, starts, origin, np.array([v.moving for v in velocities]), priors, config)
+    claims = _claims(members, starts, origin, velocities.moving, priors, config)
     return _detections(members, starts, claims, velocities, ground(claims.center_xy), config)
 
 
@@ -58,7 +62,7 @@ def find_clusters(
     flat = even_gaps(returns.xyz[:, :2], origin, config.gap, config.gap_per_metre)
     features = np.column_stack([flat, known / config.doppler_gap_mps])
     copies = features[twin] + np.column_stack([np.zeros((len(twin), 2)), shift / config.doppler_gap_mps])
-    labels = cluster(np.vstack([features, copies]), 2)
+    labels = cluster(np.vstack([features, copies]))
     whole = _joined(labels[:count], twin, labels[count:])
     counts = np.bincount(whole[whole >= 0], minlength=1)
     order, starts = grouped(np.where((whole >= 0) & (counts[whole] >= config.min_returns), whole, -1))
@@ -121,41 +125,74 @@ def inner_extents(xy: Float64, starts: NDArray[np.int64], outliers: float) -> tu
     return ordered[starts[:-1] + drop], ordered[starts[1:] - 1 - drop]
 
 
-def _velocity(members: RadarReturns, config: RadarObjectsConfig) -> RayVelocity:
-    """One cluster's velocity, each radar that saw it giving one component."""
+def velocities_of(
+    members: RadarReturns, starts: NDArray[np.int64], config: RadarObjectsConfig
+) -> RayVelocities:
+    """The velocity of each cluster, each radar that saw it giving one component; three radars settle it."""
     radars, which = np.unique(members.origin, axis=0, return_inverse=True)
-    # three radars settle velocity; more would only multiply the multiples to weigh
-    chosen = np.argsort(-np.bincount(which.ravel()), kind="stable")[:3]
-    groups = [members.select(np.flatnonzero(which.ravel() == k)) for k in chosen]
-    rays = np.array([_unit(g.ray.astype(np.float64).mean(axis=0)) for g in groups])
-    intervals = np.array([float(g.ambiguity[0]) for g in groups])
-    speeds = np.array([mean_on_circle(g.velocity, a) for g, a in zip(groups, intervals)])
-    return ray_velocity(rays, speeds, intervals, config)
+    owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    rays, speeds, intervals, seen = _sights(members, owner, which.ravel(), (len(starts) - 1, len(radars)))
+    out = RayVelocities(np.full((len(seen), 2), np.nan), np.zeros((len(seen), 3)), np.full(len(seen), 0.5))
+    chosen = np.argsort(-seen, axis=1, kind="stable")[:, :MOST_RADARS]
+    used = np.minimum((seen > 0).sum(axis=1), MOST_RADARS)
+    for count in range(1, MOST_RADARS + 1):
+        rows = np.flatnonzero(used == count)
+        pick = (rows[:, None], chosen[rows, :count])
+        some = ray_velocities(rays[pick], speeds[pick], intervals[pick], config)
+        for name in RayVelocities.__slots__:
+            getattr(out, name)[rows] = getattr(some, name)
+    return out
+
+
+def _sights(
+    members: RadarReturns, owner: NDArray[np.int64], which: NDArray[np.intp], shape: tuple[int, int]
+) -> tuple[Float64, Float64, Float64, Float64]:
+    """Mean ray (K, R, 2), mean velocity (K, R), interval (K, R) and number of returns (K, R) by cluster
+    and radar.
+
+    The mean is taken on the circle of the interval; a velocity that does not wrap lies on one too long to
+    matter.
+    """
+    pair = owner * shape[1] + which
+    velocity = members.velocity.astype(np.float64)
+    known = np.isfinite(velocity)
+    circle = np.where(np.isfinite(members.ambiguity), members.ambiguity, NO_WRAP).astype(np.float64)
+    turn = np.where(known, velocity, 0.0) * (2 * np.pi / circle)
+
+    def summed(values: np.ndarray) -> Float64:
+        return np.asarray(np.bincount(pair, values, shape[0] * shape[1]), np.float64).reshape(shape)
+
+    seen, with_velocity = summed(np.ones(len(pair))), summed(known.astype(np.float64))
+    length = summed(circle) / np.maximum(seen, 1)
+    angle = np.arctan2(summed(known * np.sin(turn)), summed(known * np.cos(turn)))
+    speeds = np.where(with_velocity > 0, angle * length / (2 * np.pi), np.nan)
+    rays = np.stack([summed(members.ray[:, 0]), summed(members.ray[:, 1])], axis=2)
+    rays /= np.maximum(np.linalg.norm(rays, axis=2, keepdims=True), 1e-9)
+    return rays, speeds, np.where(length < NO_WRAP / 2, length, np.inf), seen
 
 
 def _detections(
     members: RadarReturns,
     starts: NDArray[np.int64],
     claims: Claims,
-    velocities: list[RayVelocity],
+    velocities: RayVelocities,
     ground: Float64,
     config: RadarObjectsConfig,
 ) -> Detections:
-    count = len(velocities)
-    moving = np.array([v.moving for v in velocities])
+    count = len(claims.cost)
     return make_detections(
         count,
         center=np.column_stack([claims.center_xy, ground + claims.size[:, 2] / 2]),
         size=claims.size,
         yaw=wrap_angle(claims.yaw),
-        velocity=np.array([v.velocity for v in velocities]),
-        velocity_cov=np.array([v.covariance for v in velocities]),
+        velocity=velocities.velocity,
+        velocity_cov=velocities.covariance,
         position_cov=_position_cov(claims, members.origin.mean(axis=0)),
         # sizes are the class's own, the direction is a guess: neither may move what another sensor measured
         variance=np.tile([0.1, 4.0, 1.0, 0.3, 1.0], (count, 1)),
-        score=_score(members, starts, claims, moving, config.score),
+        score=_score(members, starts, claims, velocities.moving, config.score),
         class_id=claims.class_id,
-        moving=moving,
+        moving=velocities.moving,
         contribution=np.tile([0.0, 0.0, 1.0], (count, 1)),
     )
 
@@ -188,7 +225,3 @@ def _position_cov(claims: Claims, origin: np.ndarray) -> Float64:
     return np.stack(
         [x * x * along + y * y * across, x * y * (along - across), y * y * along + x * x * across], axis=1
     )
-
-
-def _unit(vector: Float64) -> Float64:
-    return vector / max(float(np.hypot(*vector)), 1e-9)

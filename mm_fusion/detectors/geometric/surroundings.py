@@ -16,6 +16,9 @@ SECTORS = 720
 BESIDE = np.arange(1, 5)
 """Sectors beside a cluster's end that are looked at: two degrees."""
 
+NEARER = 0.4
+"""What stands beside an end and is nearer by this, m, hides what may follow."""
+
 
 def hidden_ends(
     xy: Float64, starts: NDArray[np.int64], obstacles_xy: np.ndarray, sensor_xy: np.ndarray
@@ -27,13 +30,15 @@ def hidden_ends(
     nearest = np.full(SECTORS, np.inf)
     azimuth, distance = _polar(obstacles_xy - sensor_xy)
     np.minimum.at(nearest, _sector(azimuth), distance)
-    hidden = np.zeros((len(starts) - 1, 2), bool)
     azimuth, distance = _polar(xy - sensor_xy)
-    for k, (a, b) in enumerate(zip(starts[:-1], starts[1:])):
-        turn = _wrapped(azimuth[a:b] - azimuth[a])
-        for side, end in enumerate((int(turn.argmin()), int(turn.argmax()))):
-            beside = _sector(azimuth[a + end]) + BESIDE * (-1 if side == 0 else 1)
-            hidden[k, side] = nearest[beside % SECTORS].min() < distance[a + end] - 0.4
+    first = np.repeat(azimuth[starts[:-1]], np.diff(starts))
+    turn = _wrapped(azimuth - first)
+    owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    order = np.lexsort((turn, owner))
+    hidden = np.zeros((len(starts) - 1, 2), bool)
+    for side, (end, way) in enumerate(((order[starts[:-1]], -1), (order[starts[1:] - 1], 1))):
+        beside = _sector(azimuth[end])[:, None] + way * BESIDE
+        hidden[:, side] = nearest[beside % SECTORS].min(axis=1) < distance[end] - NEARER
     return hidden
 
 
