@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 from hypothesis import given, settings
@@ -40,24 +41,27 @@ def content(releases: list[Release]) -> list[tuple]:
 
 @st.composite
 def sources(draw: st.DrawFn) -> tuple[Source, ...]:
-    """Two to five sensors of 8 to 25 Hz whose intervals deviate from the period by a bounded jitter."""
+    """Two to five sensors of 8 to 25 Hz whose intervals deviate from the period by a bounded jitter.
+
+    Where all times lie on one coarse grid, equal stamps and equal distances are frequent.
+    """
     found = []
+    grid = draw(st.sampled_from([1, 5, 10]))
+    times_of = random.Random(draw(st.integers(0, 2**32)))
     for index in range(draw(st.integers(2, 5))):
-        period = draw(st.integers(40, 120)) * MS
-        jitter = draw(st.integers(0, 30)) * MS
-        count = int(SECONDS * 1e9 / period)
-        steps = draw(st.lists(st.integers(-jitter, jitter), min_size=count, max_size=count))
-        times = [draw(st.integers(0, 100)) * MS]
-        for step in steps:
-            times.append(times[-1] + period + step)
+        period = draw(st.integers(40 // grid, 120 // grid)) * grid
+        jitter = draw(st.integers(0, 30 // grid)) * grid
+        times = [times_of.randint(0, 100 // grid) * grid]
+        while times[-1] < SECONDS * 1000:
+            times.append(times[-1] + period + times_of.randint(-jitter // grid, jitter // grid) * grid)
         timing = SensorTiming(
             max_age_ns=draw(st.integers(20, 200)) * MS,
             sweeps=draw(st.integers(0, 3)),
-            period_ns=period,
+            period_ns=period * MS,
             latency_ns=DELAY_NS,
-            jitter_ns=jitter,
+            jitter_ns=jitter * MS,
         )
-        found.append(Source(f"s{index}", timing, tuple(times)))
+        found.append(Source(f"s{index}", timing, tuple(time * MS for time in times)))
     return tuple(found)
 
 
@@ -68,13 +72,15 @@ def arrivals(draw: st.DrawFn, drawn: tuple[Source, ...]) -> list[tuple[int, str,
     The first message of every sensor comes in the first instant, so that every sensor has sent.
     """
     start = max(source.times[0] for source in drawn) + DELAY_NS
+    delays = random.Random(draw(st.integers(0, 2**32)))
     events = []
     for source in drawn:
         receipt = start
         events.append((receipt, source.name, source.times[0]))
         grid = draw(st.sampled_from([1, 10 * MS, 40 * MS]))
+        quickest, slowest = sorted((draw(st.integers(0, DELAY_NS)), draw(st.integers(0, DELAY_NS))))
         for time in source.times[1:]:
-            arrival = time + draw(st.integers(0, DELAY_NS))
+            arrival = time + delays.randint(quickest, slowest)
             receipt = max(receipt, start, min(arrival + (-arrival) % grid, time + DELAY_NS))
             events.append((receipt, source.name, time))
     order = draw(st.permutations(sorted({source.name for source in drawn})))
