@@ -35,7 +35,7 @@ from mm_fusion.messages.transforms import decode_transforms
 
 __all__ = ["inspect_bag", "vehicle_yaml"]
 
-SAMPLES = {"lidar": 15, "radar": 60}
+SAMPLES = {"lidar": 15, "radar": 128}
 """Messages whose payload is looked at, spread evenly over the recording."""
 TF_TOPICS = {"/tf": False, "/tf_static": True}
 DEFAULT_BASE = "base_link"

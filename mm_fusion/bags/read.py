@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, TypesysError, get_typestore
 from rosbags.typesys.store import Typestore
 from ruamel.yaml import YAML, YAMLError
@@ -31,7 +30,6 @@ from mm_fusion.bags.types import message_definition, types_of_definition, typest
 from mm_fusion.errors import BagError
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
-DESERIALISATION_ERRORS = (SerdeError, TypesysError, struct.error, *READ_ERRORS, IndexError, AttributeError)
 
 
 class BagMessage(NamedTuple):
@@ -92,7 +90,7 @@ class BagReader:
             return
         try:
             self._stores[channel.kind] = _store_for(channel)
-        except (TypesysError, *READ_ERRORS) as error:
+        except READ_ERRORS as error:
             self.problems.append(
                 f"{channel.topic}: messages of {channel.kind or 'no type'} cannot be read: {error}"
             )
@@ -123,7 +121,7 @@ class BagReader:
             return None
         try:
             return store.deserialize_cdr(raw.data, raw.kind)
-        except DESERIALISATION_ERRORS as error:
+        except READ_ERRORS as error:
             self._note_failure(raw.topic, str(error) or type(error).__name__)
             return None
 

@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import apsw
-from mcap.exceptions import McapError
 from mcap.records import Channel as McapChannel
 from mcap.records import Message as McapMessage
 from mcap.records import Schema as McapSchema
 from mcap.stream_reader import StreamReader
 from rosbags.interfaces import MessageDefinitionFormat, Qos, QosDurability, QosReliability
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.metadata import parse_qos
 
-READ_ERRORS = (
-    *(ReaderError, McapError, apsw.Error, sqlite3.Error, OSError, EOFError),
-    *(ValueError, KeyError, TypeError, AssertionError, MemoryError, OverflowError),
-)
-"""What the libraries raise on bytes that are not what they should be."""
+READ_ERRORS = (Exception,)
+"""What the libraries raise on bytes that are not what they should be: errors of rosbags, mcap, SQLite twice,
+struct and three decompressors, and whatever a wrong number leads to.
+"""
 
 
 class RawMessage(NamedTuple):
@@ -124,7 +121,7 @@ class RecoveredMcap:
                         self._schemas[record.id] = record
                     elif isinstance(record, McapChannel):
                         self._channels[record.id] = record
-                    elif isinstance(record, McapMessage):
+                    elif isinstance(record, McapMessage) and record.channel_id in self._channels:
                         yield record
             except Exception as error:
                 self.broken = f"readable up to byte {file.tell()} ({_reason(error)}); the rest is not used"

@@ -38,7 +38,7 @@ def image(stamp_ns: int, value: int = 7) -> Any:
 
 @pytest.fixture
 def make() -> SimpleNamespace:
-    """Makers of small messages: jpeg(value), text(data), header(stamp_ns, frame_id), image(stamp_ns, value)."""
+    """Makers of small messages: jpeg(value), text(data), header(stamp_ns, frame_id), image(stamp_ns)."""
     return SimpleNamespace(jpeg=jpeg, text=text, header=header, image=image)
 
 

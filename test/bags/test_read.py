@@ -166,11 +166,12 @@ def test_any_damage_gives_a_prefix_or_one_clear_error(
             assert "bag.mcap" in str(error)
 
 
-@pytest.fixture(scope="module")
-def damaged_source(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The bytes of a whole single-file recording."""
-    path = tmp_path_factory.mktemp("source") / "one.mcap"
-    with McapFileWriter(path) as writer:
+@pytest.fixture(scope="module", params=[False, True])
+def damaged_source(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> bytes:
+    """The bytes of a whole storage file, plain or compressed."""
+    folder = tmp_path_factory.mktemp("source") / "one"
+    path = folder / "one.mcap"
+    with BagWriter(folder, compressed=request.param) as writer:
         for receipt in range(40):
             writer.write("/a", message_type(STRING)(data=str(receipt) * 30), receipt)
     return path.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rosbags.typesys import TypesysError
 
 from mm_fusion.bags.types import message_definition, message_type, types_of_definition
 from mm_fusion.errors import BagError
@@ -26,3 +27,12 @@ def test_interfaces_are_known_by_definition_and_class(name: str) -> None:
 def test_unknown_type_is_named() -> None:
     with pytest.raises(BagError, match="nothing_msgs/msg/Nothing"):
         message_type("nothing_msgs/msg/Nothing")
+
+
+def test_embedded_idl_is_read_in_both_forms() -> None:
+    body = "module own_msgs { module msg { struct Own { string data; }; }; };"
+    parts = "=" * 80 + "\nIDL: own_msgs/msg/Own\n" + body
+    for text in (body, parts):
+        assert list(types_of_definition("own_msgs/msg/Own", text, idl=True)) == ["own_msgs/msg/Own"]
+    with pytest.raises(TypesysError):
+        types_of_definition("own_msgs/msg/Own", "=" * 80 + "\nMSG: own_msgs/msg/Own\n" + body, idl=True)
