@@ -28,8 +28,8 @@ LAST_REPORT_S = 2.5
 class Recording:
     """What to play. longest_gap_s: of longer gaps the rest is skipped; 0 keeps them. clock_hz: of /clock.
 
-    Where sensors are seldom, so that each frame finds them silent, and share one stamp, the next tick of /clock must
-    leave a busy machine time to take all of them in.
+    Where sensors are seldom, so that each frame finds them silent, and share a stamp, the next tick of /clock
+    must leave a busy machine time to take all of them in.
     """
 
     path: Path

@@ -55,7 +55,7 @@ def birds_eye_views(
         seen = np.column_stack([radar.xyz, radar.velocity])
         extent = extent or extent_for(points, seen)
         truth = _nearest(truths, frame.stamp_ns)
-        title = f"frame {number}, {frame.stamp_ns / 1e9:.3f} s"
+        title = f"frame {number}\n{(frame.stamp_ns - min(results)) / 1e9:.2f} s"
         yield draw_birds_eye(results[frame.stamp_ns], points, seen, truth, extent, title)
 
 
