@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from mcap.records import Channel as McapChannel
+from mcap.records import Chunk as McapChunk
+from mcap.records import McapRecord
 from mcap.records import Message as McapMessage
 from mcap.records import Schema as McapSchema
-from mcap.stream_reader import StreamReader
+from mcap.stream_reader import StreamReader, breakup_chunk
 from rosbags.interfaces import MessageDefinitionFormat, Qos, QosDurability, QosReliability
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.metadata import parse_qos
@@ -75,21 +77,30 @@ class LibrarySource:
     def __init__(self, path: Path) -> None:
         self._reader = Reader(path)
         self._reader.open()
+        files = [path] if path.is_file() else sorted(path.glob("*.mcap"))
+        self._file = files[0] if len(files) == 1 else None
         self.broken = ""
         self.start_ns = self._reader.start_time
         self.end_ns = self._reader.end_time - 1  # the library's end is one past the last message
         self.channels = [_channel(connection) for connection in self._reader.connections]
 
     def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """The messages of `topics` in order of receipt; on damage it ends early and says so in `broken`."""
+        """The messages of `topics` in order of receipt; damage is said in `broken`, and passed over if possible."""
         wanted = [connection for connection in self._reader.connections if connection.topic in topics]
-        count = 0
+        count, last_ns = 0, -1
         try:
             for connection, receipt_ns, data in self._reader.messages(wanted) if wanted else ():
-                count += 1
+                count, last_ns = count + 1, receipt_ns
                 yield RawMessage(receipt_ns, connection.topic, connection.msgtype, data)
         except READ_ERRORS as error:
-            self.broken = f"damaged after {count} messages ({_reason(error)}); the rest is not used"
+            self.broken = f"damaged after {count} messages ({_reason(error)}); what lies there is not used"
+            yield from self._after(last_ns, topics)
+
+    def _after(self, last_ns: int, topics: Collection[str]) -> Iterator[RawMessage]:
+        """The messages received after a damaged place, where the storage can be read past it."""
+        if self._file is not None and self._file.suffix == ".mcap":
+            later = RecoveredMcap(self._file).read(topics)
+            yield from (message for message in later if message.receipt_ns > last_ns)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -97,7 +108,7 @@ class LibrarySource:
 
 
 class RecoveredMcap:
-    """An MCAP file without its end, index or profile: every whole chunk from its start is read."""
+    """An MCAP file without its end, index or profile, or damaged inside: every whole chunk of it is read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -116,15 +127,25 @@ class RecoveredMcap:
     def _scan(self) -> Iterator[McapMessage]:
         with open(self._path, "rb") as file:
             try:
-                for record in StreamReader(file, record_size_limit=self._path.stat().st_size).records:
-                    if isinstance(record, McapSchema):
-                        self._schemas[record.id] = record
-                    elif isinstance(record, McapChannel):
-                        self._channels[record.id] = record
-                    elif isinstance(record, McapMessage) and record.channel_id in self._channels:
-                        yield record
-            except Exception as error:
+                limit = self._path.stat().st_size
+                for record in StreamReader(file, record_size_limit=limit, emit_chunks=True).records:
+                    for part in self._unpack(record) if isinstance(record, McapChunk) else (record,):
+                        if isinstance(part, McapSchema):
+                            self._schemas[part.id] = part
+                        elif isinstance(part, McapChannel):
+                            self._channels[part.id] = part
+                        elif isinstance(part, McapMessage) and part.channel_id in self._channels:
+                            yield part
+            except READ_ERRORS as error:
                 self.broken = f"readable up to byte {file.tell()} ({_reason(error)}); the rest is not used"
+
+    def _unpack(self, chunk: McapChunk) -> list[McapRecord]:
+        """The records of a chunk, none of them (and a word in `broken`) where it is damaged."""
+        try:
+            return breakup_chunk(chunk, validate_crc=True)
+        except READ_ERRORS as error:
+            self.broken = f"a damaged part ({_reason(error)}) is not used"
+            return []
 
     def _describe(self, key: int, count: int) -> Channel:
         channel = self._channels[key]

@@ -177,6 +177,24 @@ def damaged_source(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fix
     return path.read_bytes()
 
 
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_damaged_chunk_is_left_out(tmp_path: Path, make: SimpleNamespace, whole_folder: bool) -> None:
+    with BagWriter(tmp_path / "bag", compressed=True) as writer:
+        for receipt in range(40):
+            noise = np.random.default_rng(receipt).integers(33, 127, 90_000, np.uint8).tobytes().decode()
+            writer.write("/a", make.text(noise), receipt)
+    file = tmp_path / "bag" / "bag.mcap"
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    file.write_bytes(content)
+    with open_bag(tmp_path / "bag" if whole_folder else file) as reader:
+        receipts = [entry.receipt_ns for entry in reader.messages()]
+        assert any("damaged" in problem for problem in reader.problems)
+    assert receipts == sorted(set(receipts)) and receipts[0] == 0 and receipts[-1] == 39
+    assert 20 <= len(receipts) < 40
+
+
 def test_database_without_metadata_is_read(tmp_path: Path, make: SimpleNamespace) -> None:
     _long_bag(tmp_path / "bag", make, "sqlite3")
     (tmp_path / "bag" / "metadata.yaml").unlink()
