@@ -85,7 +85,7 @@ class LibrarySource:
         self.channels = [_channel(connection) for connection in self._reader.connections]
 
     def read(self, topics: Collection[str]) -> Iterator[RawMessage]:
-        """The messages of `topics` in order of receipt; damage is said in `broken`, and passed over if possible."""
+        """The messages of `topics` in order of receipt; damage is said in `broken`, and passed over."""
         wanted = [connection for connection in self._reader.connections if connection.topic in topics]
         count, last_ns = 0, -1
         try:
