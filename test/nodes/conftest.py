@@ -21,6 +21,8 @@ from mm_fusion.nodes.processes import Child, own_domain
 
 START_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 100_000_000
+EARLY_NS = 200_000_000
+"""Calibration comes so long before the first measurement."""
 FRAMES = 15
 CAR_XY = (13.1, 2.0)
 SHARED_MEMORY = Path("/dev/shm")
@@ -122,18 +124,23 @@ def write_statics(writer: BagWriter) -> None:
     edges = tuple(
         StampedTransform(START_NS, "base_link", name, pose, static=True) for name, pose in mounts.items()
     )
-    writer.write("/tf_static", encode_transforms(edges, message_type), START_NS)
+    writer.write("/tf_static", encode_transforms(edges, message_type), START_NS - EARLY_NS)
+    write_camera_info(writer, START_NS, START_NS - EARLY_NS)
+
+
+def write_camera_info(writer: BagWriter, stamp_ns: int, receipt_ns: int) -> None:
+    matrix = np.array([[200.0, 0, 160], [0, 200, 90], [0, 0, 1]])
+    model = CameraModel(matrix, np.zeros(0), "plumb_bob", 320, 180)
+    writer.write(
+        "/camera/camera_info", encode_camera_info(model, stamp_ns, "camera", message_type), receipt_ns
+    )
 
 
 def write_frame(writer: BagWriter, stamp_ns: int, sensors: str = "clr") -> None:
     """One message of each sensor whose letter is in `sensors`, received after it as drivers deliver them."""
     if "c" in sensors:
-        model = CameraModel(
-            np.array([[200.0, 0, 160], [0, 200, 90], [0, 0, 1]]), np.zeros(0), "plumb_bob", 320, 180
-        )
-        info = encode_camera_info(model, stamp_ns, "camera", message_type)
+        write_camera_info(writer, stamp_ns, stamp_ns + 1_000_000)
         image = encode_compressed_image(jpeg(), stamp_ns, "camera", message_type)
-        writer.write("/camera/camera_info", info, stamp_ns + 10_000_000)
         writer.write("/camera/image/compressed", image, stamp_ns + 10_000_000)
     if "r" in sensors:
         writer.write(
