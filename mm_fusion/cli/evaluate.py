@@ -55,4 +55,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _judge_projection(args: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from mm_fusion.config import load_vehicle
+    from mm_fusion.evaluation.json_file import write_json
+    from mm_fusion.evaluation.projection import edge_views, projection_tree
+    from mm_fusion.evaluation.recorded_frames import decoded_frames, vehicle_of_recording
+    from mm_fusion.evaluation.report import projection_report
+    from mm_fusion.viewing.edges import draw_edges
+    from mm_fusion.viewing.video import write_picture
+
+    vehicle = load_vehicle(args.vehicle) if args.vehicle else vehicle_of_recording(args.source)
+    views = list(edge_views(decoded_frames(args.source, vehicle)))
+    tree = projection_tree(views)
+    print(projection_report(tree))
+    if args.out is not None:
+        for number, view in enumerate(views):
+            write_picture(args.out / f"edges_{view.camera}_{number:03d}.png", draw_edges(view))
+        write_json(args.out / "projection.json", tree)
+        print(f"\nwritten {args.out}")
+    return 0

@@ -71,8 +71,9 @@ def _chosen(
     from itertools import islice
 
     from mm_fusion.config import load_vehicle
+    from mm_fusion.evaluation.recorded_frames import vehicle_of_recording
     from mm_fusion.viewing.album import sights_of_results
-    from mm_fusion.viewing.recording import sights, vehicle_of_recording
+    from mm_fusion.viewing.recording import sights
 
     if recording is None:
         assert results is not None

@@ -20,6 +20,31 @@ def score_report(tree: Mapping[str, Any]) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
+def projection_report(tree: Mapping[str, Any]) -> str:
+    """The tables of one `projection.json`, over all cameras and by camera."""
+    blocks = [
+        "median distance from LiDAR edges to image edges that run the same way, and with cameras turned by "
+        f"{tree['turn_deg']:g} deg\n(felt: only edges that the turn moves across themselves by half of that)"
+    ]
+    for name, part in (("all cameras", tree["all"]), *tree["cameras"].items()):
+        rows = [
+            (
+                turn,
+                _number(one["median"]),
+                _percent(one["smaller_percent"]),
+                f"{one['felt_edges']}",
+                _number(one["felt_median_given"]),
+                _number(one["felt_median"]),
+                _percent(one["felt_smaller_percent"]),
+            )
+            for turn, one in part["turned"].items()
+        ]
+        title = f"{name}: {part['images']} images, {part['edges']} edges, median {_number(part['median'])} px"
+        head = ("turned", "px", "smaller by %", "felt by", "given px", "turned px", "smaller by %")
+        blocks.append(f"{title}\n{_table(head, rows)}")
+    return "\n\n".join(blocks)
+
+
 def _heading(tree: Mapping[str, Any]) -> str:
     frames = tree["frames"]
     counted = ", ".join(

@@ -10,25 +10,22 @@ from pathlib import Path
 
 import numpy as np
 
-from mm_fusion.bags.items import bag_items
 from mm_fusion.bags.read import open_bag
 from mm_fusion.bags.truth import truth_of
-from mm_fusion.config import VehicleConfig, parse_config
-from mm_fusion.detections import Detections, empty_detections
+from mm_fusion.config import VehicleConfig
+from mm_fusion.detections import Detections
+from mm_fusion.evaluation.recorded_frames import decoded_frames
 from mm_fusion.frame import Frame
 from mm_fusion.geometry.motion import deskew, ground_radial_velocity
 from mm_fusion.geometry.transforms import inverse, transform_points
 from mm_fusion.measurements import (
     CameraImage,
     CameraModel,
-    Deferred,
     Float32,
     Float64,
     LidarSweep,
-    Measurement,
     RadarScan,
 )
-from mm_fusion.pipeline import Pipeline
 
 TOLERANCE_NS = 50_000_000
 
@@ -57,44 +54,12 @@ class Sight:
     truth: Detections | None = None
 
 
-def vehicle_of_recording(path: str | Path) -> VehicleConfig:
-    """The vehicle file that `mm-fusion info --write-vehicle` would write for this recording."""
-    import yaml
-
-    from mm_fusion.bags.info import inspect_bag, vehicle_yaml
-
-    return parse_config(yaml.safe_load(vehicle_yaml(inspect_bag(path))), VehicleConfig, str(path))
-
-
 def sights(path: str | Path, vehicle: VehicleConfig) -> Iterator[Sight]:
     """Every frame of a recording as the pipeline releases it, in order of time; nothing is detected."""
-    onlooker = _Onlooker()
-    pipeline = Pipeline(vehicle, onlooker)
     with open_bag(path) as reader:
         truth = {frame.stamp_ns: frame.objects for frame in truth_of(reader)}
-        for sensor, item, receipt_ns in bag_items(reader, vehicle, pipeline.drops):
-            for frame in pipeline.add(sensor, item, receipt_ns):
-                yield onlooker.sight(pipeline, frame, truth)
-        for frame in pipeline.flush():
-            yield onlooker.sight(pipeline, frame, truth)
-
-
-class _Onlooker:
-    """A detector that finds nothing and keeps the decoded frame."""
-
-    def __init__(self) -> None:
-        self._frame: Frame | None = None
-
-    def detect(self, frame: Frame) -> Detections:
-        self._frame = frame
-        return empty_detections()
-
-    def prepare(self, sensor: str, item: Measurement | Deferred) -> None:
-        return
-
-    def sight(self, pipeline: Pipeline, frame: Frame, truth: dict[int, Detections]) -> Sight:
-        pipeline.detect(frame)
-        return sight_of(self._frame or frame, nearest(truth, frame.stamp_ns))
+    for frame in decoded_frames(path, vehicle):
+        yield sight_of(frame, nearest(truth, frame.stamp_ns))
 
 
 def sight_of(frame: Frame, truth: Detections | None = None) -> Sight:
