@@ -62,7 +62,7 @@ class LidarObjectsConfig(Section):
         7.0, description="clusters longer than this are cut again with a smaller gap, m"
     )
     split_gap: Share = Field(0.5, description="that smaller gap as a share of the first")
-    largest: Positive = Field(20.0, description="clusters longer than this are walls and hedges, left out, m")
+    largest: Positive = Field(30.0, description="clusters longer than this are walls and hedges, left out, m")
     row_weight: Annotated[float, Field(ge=0)] = Field(
         4.0, description="weight of how neighbours stand, squared sigmas"
     )
@@ -103,8 +103,8 @@ class RadarObjectsConfig(Section):
     motion_weight: Annotated[float, Field(ge=0)] = Field(
         8.0, description="weight of motion for a box along the ray"
     )
-    moving_mps: Positive = Field(
-        0.6, description="ground velocity along the ray above which a return moves, m/s"
+    standing_sigma: Positive = Field(
+        0.45, description="standard deviation of what stands, by errors of ego motion, m/s"
     )
     moving_prior: Share = Field(0.3, description="share of objects that move, before Doppler is looked at")
     speed_spread: Positive = Field(

@@ -78,7 +78,9 @@ def sweep(boxes: np.ndarray, beams: int = 40, noise: float = 0.01) -> LidarSweep
 def scan(
     boxes: np.ndarray, velocity: Sequence[Sequence[float]], ego_speed: float = 0.0, returns: int = 30
 ) -> RadarScan:
-    """Returns from the near half of each box, with Doppler of its velocity (over ground) and ours, no wrap."""
+    """Returns from the near half of each box, with Doppler of its velocity (over ground) and ours, no
+    wrap.
+    """
     draw = np.random.default_rng(7)
     points, doppler = [np.zeros((0, 3))], [np.zeros(0)]
     for box, moving in zip(np.reshape(boxes, (-1, 7)), velocity):

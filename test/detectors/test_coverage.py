@@ -48,7 +48,7 @@ def test_an_object_does_not_hide_itself():
 
 def test_fewer_returns_with_distance():
     expected = Sectors(ring(), np.zeros(2)).expected_returns(at((10, 0), (20, 0)))
-    assert expected[0] == np.float64(expected[0]) and abs(expected[0] / expected[1] - 4) < 1e-6
+    np.testing.assert_allclose(expected[0], 4 * expected[1], rtol=1e-6)
 
 
 def test_a_blocked_sector_sees_nothing():

@@ -40,14 +40,22 @@ def ray_velocities(
     best = np.take_along_axis(choices, chances.argmax(axis=1)[:, None, None], axis=1)
     spread = np.einsum("km,kmr->kr", chances, (choices - best) ** 2)
     weight = 1 / (config.velocity_sigma**2 + spread)
-    information = np.einsum("kr,kri,krj->kij", weight, rays, rays) + np.eye(2) / config.across_sigma**2
-    covariance = np.linalg.inv(information)
-    velocity = np.einsum("kij,kr,krj->ki", covariance, weight * best[:, 0], rays)
+    covariance = np.linalg.inv(_information(weight, rays, config))
+    # the likeliest multiple itself is not drawn towards zero by the doubt about it
+    sure = np.full(speeds.shape, 1 / config.velocity_sigma**2)
+    velocity = np.linalg.solve(
+        _information(sure, rays, config), np.einsum("kr,krj->kj", sure * best[:, 0], rays)[:, :, None]
+    )[:, :, 0]
     return RayVelocities(
         np.where(unknown[:, None], np.nan, velocity),
         np.where(unknown[:, None], [np.inf, 0.0, np.inf], covariance[:, [0, 0, 1], [0, 1, 1]]),
         np.where(unknown, 0.5, _moving(known_speeds, intervals, config)),
     )
+
+
+def _information(weight: Float64, rays: Float64, config: RadarObjectsConfig) -> Float64:
+    information: Float64 = np.einsum("kr,kri,krj->kij", weight, rays, rays)
+    return information + np.eye(2) / config.across_sigma**2
 
 
 def _likely_multiples(
@@ -72,7 +80,7 @@ def _moving(speeds: Float64, intervals: Float64, config: RadarObjectsConfig) -> 
     """Chance (K,) of moving by Bayes: off zero proves it, at zero another multiple, or motion across,
     stays possible.
     """
-    still = _normal(speeds, config.velocity_sigma).prod(axis=1)
+    still = _normal(speeds, config.standing_sigma).prod(axis=1)
     wraps = np.isfinite(intervals)
     free = _normal(speeds, float(np.hypot(config.speed_spread, config.velocity_sigma)))
     lively = np.where(wraps, 1 / np.where(wraps, intervals, 1.0), free).prod(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +33,8 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """Points in order of their cluster: xyz (N, 3), starts (K + 1,); ground z and top (K,); label (P,) of the
-    scene's points, -1 for those in no cluster.
+    """Points in order of their cluster: xyz (N, 3), starts (K + 1,); ground z, bottom and top above it
+    (K,); label (P,) of the scene's points, -1 for those in no cluster.
     """
 
     xyz: Float64
@@ -65,7 +66,7 @@ def lidar_objects(
     scene: Scene, sensor_xy: np.ndarray, priors: PriorTable, config: LidarObjectsConfig
 ) -> Detections:
     """Boxes with class and score from LiDAR alone, velocity unknown."""
-    clusters = find_clusters(scene, sensor_xy, config)
+    clusters = clusters_of(scene, find_clusters(scene, sensor_xy, config))
     if len(clusters.starts) == 1:
         return empty_detections()
     rectangles = fit_rectangles(clusters.xyz[:, :2], clusters.starts, config.yaw_step_deg)
@@ -73,13 +74,21 @@ def lidar_objects(
     return _detections(clusters, rectangles, claims, oddness, sensor_xy, config.score)
 
 
-def find_clusters(scene: Scene, sensor_xy: np.ndarray, config: LidarObjectsConfig) -> Clusters:
-    """Clusters of at least `min_points`, long ones cut again, walls left out."""
+def find_clusters(scene: Scene, sensor_xy: np.ndarray, config: LidarObjectsConfig) -> NDArray[np.int64]:
+    """Cluster (N,) of each point, -1 for too few together; walls left out, long clusters cut again."""
     flat = even_gaps(scene.xyz[:, :2], sensor_xy, config.gap, config.gap_per_metre)
     upright = config.height_share * scene.height[:, None] / config.gap
     features = np.column_stack([flat, upright])
-    labels = _cut_long(cluster(features), features / config.split_gap, scene.xyz, config.split_above)
-    labels = _renumbered(np.where(_of_fair_size(labels, scene.xyz, config), labels, -1))
+    labels = _without(lambda length: length > config.largest, cluster(features), scene.xyz)
+    labels = _cut_long(labels, features / config.split_gap, scene.xyz, config.split_above)
+    counts = np.bincount(labels[labels >= 0], minlength=int(labels.max(initial=-1)) + 1)
+    return np.where(np.append(counts >= config.min_points, False)[labels], labels, -1)
+
+
+def clusters_of(scene: Scene, labels: NDArray[np.int64]) -> Clusters:
+    """The clusters of these labels (N,), numbered without gaps."""
+    found = np.unique(labels[labels >= 0])
+    labels = np.where(labels >= 0, np.searchsorted(found, labels), -1)
     order, starts = grouped(labels)
     xyz, height = scene.xyz[order].astype(np.float64), scene.height[order].astype(np.float64)
     if len(starts) == 1:
@@ -129,14 +138,15 @@ def _cut_long(labels: np.ndarray, finer: Float64, xyz: Float32, longest: float) 
     long = np.append(_lengths(labels, xyz) > longest, False)[labels]
     again = cluster(finer[long])
     cut = labels.astype(np.int64)
-    cut[long] = np.where(again >= 0, again + int(labels.max(initial=-1)) + 1, -1)
+    cut[long] = again + int(labels.max(initial=-1)) + 1
     return cut
 
 
-def _of_fair_size(labels: np.ndarray, xyz: Float32, config: LidarObjectsConfig) -> NDArray[np.bool_]:
-    counts = np.bincount(labels[labels >= 0], minlength=int(labels.max(initial=-1)) + 1)
-    fair = (counts >= config.min_points) & (_lengths(labels, xyz) < config.largest)
-    return np.append(fair, False)[labels]
+def _without(
+    unwanted: Callable[[Float64], np.ndarray], labels: np.ndarray, xyz: Float32
+) -> NDArray[np.int64]:
+    """Labels with -1 for clusters of unwanted length."""
+    return np.where(np.append(unwanted(_lengths(labels, xyz)), False)[labels], -1, labels).astype(np.int64)
 
 
 def _lengths(labels: np.ndarray, xyz: Float32) -> Float64:
@@ -149,12 +159,6 @@ def _lengths(labels: np.ndarray, xyz: Float32) -> Float64:
         span = np.maximum.reduceat(xy, starts[filled]) - np.minimum.reduceat(xy, starts[filled])
         lengths[filled] = np.hypot(span[:, 0], span[:, 1])
     return lengths
-
-
-def _renumbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same clusters numbered without gaps."""
-    found = np.unique(labels[labels >= 0])
-    return np.where(labels >= 0, np.searchsorted(found, labels), -1)
 
 
 def _detections(

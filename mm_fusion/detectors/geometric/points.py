@@ -55,10 +55,10 @@ def lidar_points(frame: Frame, ego_box: EgoBox | None) -> LidarPoints:
     origins = []
     for name, sweep in _sweeps(frame, "lidar"):
         if isinstance(sweep, LidarSweep):
-            clouds.append(_at_reference(frame, name, sweep))
+            clouds.append(_at_reference(frame, name, sweep.select(_plausible(sweep.xyz))))
             origins.append(frame.calibration.base_from_sensor[name][:2, 3])
     xyz = np.concatenate(clouds)
-    keep = _plausible(xyz) & ~_inside(xyz, ego_box)
+    keep = ~_inside(xyz, ego_box)
     return LidarPoints(xyz[keep], np.mean(origins, axis=0) if origins else np.zeros(2))
 
 
@@ -67,11 +67,11 @@ def radar_returns(frame: Frame, ego_box: EgoBox | None) -> RadarReturns:
     parts = [_no_returns()]
     for name, scan in _sweeps(frame, "radar"):
         if isinstance(scan, RadarScan):
-            parts.append(_returns_of(frame, name, scan))
+            parts.append(_returns_of(frame, name, scan.select(_plausible(scan.xyz))))
     joined = RadarReturns(
         *(np.concatenate([getattr(p, name) for p in parts]) for name in RadarReturns.__slots__)
     )
-    return joined.select(_plausible(joined.xyz) & ~_inside(joined.xyz, ego_box))
+    return joined.select(~_inside(joined.xyz, ego_box))
 
 
 def _sweeps(frame: Frame, kind: SensorKind) -> Iterator[tuple[str, Measurement]]:
