@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mm_fusion.detections import CLASSES, Detections, empty_detections, make_detections
 from mm_fusion.evaluation.kitti import KITTI, kitti_statistics
 from mm_fusion.evaluation.matching import Pair
+from mm_fusion.geometry.boxes import boxes_of, iou_3d
 
 ONCE = np.ones(1, np.int64)
 
@@ -177,3 +178,96 @@ def test_a_run_drawn_twice_scores_like_its_frames_written_twice(seed: int) -> No
     weighted = kitti_statistics(pairs)[("kitti", "car", "bev", "0.5", "easy")].value(np.array([1, 2]))
     written = kitti_statistics(again)[("kitti", "car", "bev", "0.5", "easy")].value(np.array([1, 1]))
     assert weighted == pytest.approx(written)
+
+
+def official(pairs: list[Pair], overlap: float, occlusion: int, height_px: float) -> float:
+    """AP at 40 positions as KITTI's program goes about it: collect scores, take thresholds, count at each."""
+    states = [_official_state(pair, occlusion, height_px) for pair in pairs]
+    matched: list[float] = []
+    for iou, score, ignored, hard in states:
+        matched += _official_match(iou, score, ignored, hard, overlap, None)[2]
+    total = sum(int((~hard).sum()) for _, _, _, hard in states)
+    precision = np.zeros(41)
+    for step, threshold in enumerate(_official_thresholds(sorted(matched, reverse=True), total)):
+        counts = [_official_match(*state, overlap, threshold)[:2] for state in states]
+        tp, fp = np.array(counts).sum(axis=0)
+        precision[step] = tp / (tp + fp)
+    return 100 * float(np.maximum.accumulate(precision[::-1])[::-1][1:].mean())
+
+
+def _official_state(pair: Pair, occlusion: int, height_px: float) -> tuple[np.ndarray, ...]:
+    iou = iou_3d(boxes_of(pair.detections), boxes_of(pair.truth))
+    hard = ~pair.truth_inside | (pair.extra["occlusion"] > occlusion) | (pair.truth_height_px < height_px)
+    small = ~pair.detections_inside | (pair.detections_height_px < height_px)
+    return iou, pair.detections.score.astype(np.float64), small, hard
+
+
+def _official_match(
+    iou: np.ndarray,
+    score: np.ndarray,
+    ignored: np.ndarray,
+    hard: np.ndarray,
+    least: float,
+    threshold: float | None,
+) -> tuple[int, int, list[float]]:
+    assigned = np.zeros(len(score), bool)
+    tp, scores = 0, []
+    for g in range(iou.shape[1]):
+        best, value, spare = -1, -1.0, False
+        for d in range(len(score)):
+            if assigned[d] or iou[d, g] <= least or (threshold is not None and score[d] < threshold):
+                continue
+            if threshold is None and score[d] > value:
+                best, value = d, score[d]
+            elif threshold is not None and not ignored[d] and (iou[d, g] > value or spare):
+                best, value, spare = d, iou[d, g], False
+            elif threshold is not None and ignored[d] and best < 0:
+                best, value, spare = d, -1.0, True
+        if best >= 0:
+            assigned[best] = True
+            if not hard[g] and not ignored[best]:
+                tp += 1
+                scores.append(float(score[best]))
+    used = np.ones(len(score), bool) if threshold is None else score >= threshold
+    return tp, int((used & ~assigned & ~ignored).sum()), scores
+
+
+def _official_thresholds(scores: list[float], total: int) -> list[float]:
+    thresholds, recall = [], 0.0
+    for i, score in enumerate(scores):
+        left = (i + 1) / total
+        right = (i + 2) / total if i < len(scores) - 1 else left
+        if right - recall < recall - left and i < len(scores) - 1:
+            continue
+        thresholds.append(score)
+        recall += 1 / 40
+    return thresholds[:41]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**31))
+def test_random_scenes_score_as_by_kittis_own_steps(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for _ in range(12):
+        g, extra = int(rng.integers(1, 8)), int(rng.integers(0, 5))
+        x = np.sort(rng.uniform(0, 60, g))
+        near = np.concatenate([x + rng.normal(0, 1, g), x[: extra // 2] + 0.3, rng.uniform(0, 60, extra)])
+        d = len(near)
+        pairs.append(
+            pair(
+                cars(list(x)),
+                cars(list(near), list(np.round(rng.random(d), 2))),
+                occlusion=rng.integers(0, 3, g).astype(float),
+                truth_inside=rng.random(g) < 0.9,
+                detections_inside=rng.random(d) < 0.9,
+                truth_height_px=rng.uniform(10, 100, g),
+                detections_height_px=rng.uniform(10, 100, d),
+            )
+        )
+    statistics = kitti_statistics(pairs)
+    for level, occlusion, height_px in (("easy", 0, 40), ("moderate", 1, 25), ("hard", 2, 25)):
+        key = ("kitti", "car", "3d", "0.5", level)
+        if any((~state[3]).any() for state in (_official_state(p, occlusion, height_px) for p in pairs)):
+            expected = official(pairs, 0.5, occlusion, height_px)
+            assert statistics[key].value(ONCE) == pytest.approx(expected), level
