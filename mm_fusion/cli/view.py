@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--video", action="store_true", help="MP4 instead of PNG files, where OpenCV can")
     parser.add_argument("--every", type=int, default=1, help="draw every N-th frame (default 1)")
     parser.add_argument("--limit", type=int, help="draw N frames at most")
-    parser.add_argument("--min-score", type=float, default=0.0, help="leave out weaker detections")
+    parser.add_argument(
+        "--min-score", type=float, default=0.3, help="leave out weaker detections (default 0.3)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
