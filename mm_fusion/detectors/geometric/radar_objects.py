@@ -189,7 +189,7 @@ def _detections(
         velocity_cov=velocities.covariance,
         position_cov=_position_cov(claims, members.origin.mean(axis=0)),
         # sizes are the class's own, the direction is a guess: neither may move what another sensor measured
-        variance=np.tile([0.1, 4.0, 1.0, 0.3, 1.0], (count, 1)),
+        variance=np.tile([1.0, 4.0, 1.0, 1.0, 1.0], (count, 1)),
         score=_score(members, starts, claims, velocities.moving, config.score),
         class_id=claims.class_id,
         moving=velocities.moving,
@@ -221,7 +221,7 @@ def _position_cov(claims: Claims, origin: np.ndarray) -> Float64:
     ray = claims.center_xy - origin
     distance = np.maximum(np.hypot(ray[:, 0], ray[:, 1]), 1e-6)
     x, y = (ray / distance[:, None]).T
-    along, across = 1.1**2, 0.7**2 + (0.01 * distance) ** 2
+    along, across = 1.0**2, 0.6**2 + (0.01 * distance) ** 2
     return np.stack(
         [x * x * along + y * y * across, x * y * (along - across), y * y * along + x * x * across], axis=1
     )
