@@ -4,8 +4,8 @@ Every camera keeps its own time; the cloud has no times per point and is taken a
 which its source has already moved it. All are received together, when the keyframe is complete: with nothing
 before it, a host that got them one by one could not know which sensors to wait for. nuScenes' ego frame lies
 on the ground below the rear axle, so it is `base_link`. The one pose that there is goes out on /tf from
-`map`; one pose gives no speed, so there is no odometry. Truth has its velocity over ground; occlusion and
-truncation are not known.
+`map`. How far the car went between a camera's exposure and the keyframe is part of that camera's place beside
+the LiDAR, and gives the odometry. Truth has its velocity over ground; occlusion and truncation are not known.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ from mm_fusion.bags.truth import TruthFrame, write_truth
 from mm_fusion.bags.types import message_type
 from mm_fusion.bags.write import BagWriter, Storage
 from mm_fusion.errors import BagError
-from mm_fusion.measurements import CameraModel, LidarSweep, StampedTransform
+from mm_fusion.geometry.motion import log_twist
+from mm_fusion.measurements import CameraModel, EgoMotion, LidarSweep, StampedTransform
 from mm_fusion.messages.encode import (
     encode_camera_info,
     encode_compressed_image,
     encode_lidar,
+    encode_odometry,
     encode_transforms,
 )
 
@@ -67,15 +69,15 @@ def convert(
         for number, (name, camera) in enumerate(sorted(cameras.items())):
             _write_camera(recorder, source, name, camera, receipt_ns)
             progress(number + 1, len(cameras) + 1)
+        odometry = encode_odometry(_ego_motion(keyframe, stamp_ns), message_type, MAP_FRAME, BASE_FRAME)
+        recorder.write("/odom", odometry, receipt_ns)
         cloud = encode_lidar(_sweep(source, stamp_ns), message_type)
         recorder.write(f"/{LIDAR}/points", cloud, receipt_ns)
         truth = _truth(keyframe["instances"], np.array(keyframe["lidar2ego"], float), stamp_ns)
         write_truth(recorder, truth, receipt_ns)
         recorder.count_truth(truth.objects)
         progress(len(cameras) + 1, len(cameras) + 1)
-    return ConvertReport(
-        Path(out), 1, 1, recorder.messages, recorder.objects, ("no odometry: the source has one pose",)
-    )
+    return ConvertReport(Path(out), 1, 1, recorder.messages, recorder.objects)
 
 
 def _ns(seconds: float) -> int:
@@ -92,6 +94,18 @@ def _write_transforms(
     recorder.write_static(places, stamp_ns, receipt_ns)
     pose = StampedTransform(stamp_ns, MAP_FRAME, BASE_FRAME, np.array(keyframe["ego2global"], float))
     recorder.write("/tf", encode_transforms((pose,), message_type), receipt_ns)
+
+
+def _ego_motion(keyframe: Mapping[str, Any], stamp_ns: int) -> EgoMotion:
+    """Twist and pose at the keyframe's time, from the camera whose exposure lies farthest from it."""
+    farthest = max(keyframe["cameras"].values(), key=lambda camera: abs(_ns(camera["timestamp"]) - stamp_ns))
+    cam2ego, lidar2cam = (np.array(farthest[key], float) for key in ("cam2ego", "lidar2cam"))
+    base_ref_from_base_cam = np.array(keyframe["lidar2ego"], float) @ np.linalg.inv(cam2ego @ lidar2cam)
+    elapsed_ns = _ns(farthest["timestamp"]) - stamp_ns
+    linear, angular = (
+        log_twist(base_ref_from_base_cam, elapsed_ns * 1e-9) if elapsed_ns else (np.zeros(3),) * 2
+    )
+    return EgoMotion(stamp_ns, linear, angular, np.array(keyframe["ego2global"], float))
 
 
 def _write_camera(
