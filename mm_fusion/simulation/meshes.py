@@ -58,7 +58,12 @@ def cuboid(
     vertices[vertices[:, 2] > 0, 0] *= taper
     quads = np.array(_QUADS, np.int32)
     triangles = np.concatenate([quads[:, (0, 1, 2)], quads[:, (0, 2, 3)]])
-    return _painted(vertices * np.float32(size) + np.float32(centre), triangles, colour, reflectivity)
+    return _painted(
+        vertices * np.asarray(size, np.float32) + np.asarray(centre, np.float32),
+        triangles,
+        colour,
+        reflectivity,
+    )
 
 
 def upright(
@@ -92,7 +97,7 @@ def _prism(
     ]
     fan = np.arange(1, sides - 1)
     triangles += [np.column_stack([np.zeros_like(fan) + s, fan + s, fan + 1 + s]) for s in (0, sides)]
-    return _painted(ring + np.float32(centre), np.concatenate(triangles), colour, reflectivity)
+    return _painted(ring + np.asarray(centre, np.float32), np.concatenate(triangles), colour, reflectivity)
 
 
 def _painted(vertices: np.ndarray, triangles: np.ndarray, colour: Colour, reflectivity: float) -> Mesh:
@@ -100,7 +105,7 @@ def _painted(vertices: np.ndarray, triangles: np.ndarray, colour: Colour, reflec
     return Mesh(
         vertices.astype(np.float32),
         triangles.astype(np.int32),
-        np.tile(np.uint8(colour), (count, 1)),
+        np.tile(np.asarray(colour, np.uint8), (count, 1)),
         np.full(count, reflectivity, np.float32),
     )
 
