@@ -20,6 +20,9 @@ WORST_COST = 16.0
 size).
 """
 
+LACK = 0.25
+"""Share of a size that may go unseen where it is looked at squarely, as one sigma: returns are sparse."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorTable:
@@ -40,6 +43,12 @@ class PriorTable:
         weight = np.array([classes[name].weight for name in names], np.float64)
         ids = np.array([CLASSES.index(name) for name in names], np.int16)
         return cls(ids, sizes[:, :, 0], sizes[:, :, 1], np.log(weight / weight.sum()))
+
+    def rarity(self, class_id: NDArray[np.int16]) -> Float64:
+        """Log of how much rarer (N,) each class is than the commonest, at most 0; 0 for `unknown`."""
+        table = np.zeros(len(CLASSES))
+        table[self.class_id] = self.log_weight - self.log_weight.max()
+        return table[class_id]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,8 +163,8 @@ def _costs(seen: Float64, visible: Float64, top: Float64, priors: PriorTable, me
     """Squared sigmas (K, C) between what is seen (length, width, top) and each class's size."""
     mean, sigma = priors.mean, np.hypot(priors.sigma, measuring)
     excess = np.maximum(seen[:, None, :] - mean[None, :, :2], 0) / sigma[None, :, :2]
-    lack = np.maximum(mean[None, :, :2] - seen[:, None, :], 0) / (2 * sigma[None, :, :2])
-    flat = excess**2 + np.minimum(lack * visible[:, None, :], 2.5) ** 2
+    lack = np.maximum(mean[None, :, :2] - seen[:, None, :], 0) / (LACK * mean[None, :, :2])
+    flat = excess**2 + (lack * visible[:, None, :]) ** 2
     over = np.maximum(top[:, None] - mean[None, :, 2], 0) / sigma[None, :, 2]
     under = np.maximum(mean[None, :, 2] - top[:, None], 0) / (3 * sigma[None, :, 2] + 0.4)
     total: Float64 = flat.sum(axis=2) + np.nan_to_num(over**2 + under**2)

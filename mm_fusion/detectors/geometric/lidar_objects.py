@@ -71,7 +71,8 @@ def lidar_objects(
         return empty_detections()
     rectangles = fit_rectangles(clusters.xyz[:, :2], clusters.starts, config.yaw_step_deg)
     claims, oddness = best_claims(scene, clusters, rectangles, sensor_xy, priors, config)
-    return _detections(clusters, rectangles, claims, oddness, sensor_xy, config.score)
+    evidence = _evidence(clusters, claims, oddness, sensor_xy, config.score) + priors.rarity(claims.class_id)
+    return _detections(clusters, rectangles, claims, 1 / (1 + np.exp(-np.clip(evidence, -30, 30))))
 
 
 def find_clusters(scene: Scene, sensor_xy: np.ndarray, config: LidarObjectsConfig) -> NDArray[np.int64]:
@@ -161,14 +162,7 @@ def _lengths(labels: np.ndarray, xyz: Float32) -> Float64:
     return lengths
 
 
-def _detections(
-    clusters: Clusters,
-    rectangles: Rectangles,
-    claims: Claims,
-    oddness: Float64,
-    sensor_xy: np.ndarray,
-    weights: LidarScoreConfig,
-) -> Detections:
+def _detections(clusters: Clusters, rectangles: Rectangles, claims: Claims, score: Float64) -> Detections:
     count = len(claims.cost)
     center = np.column_stack([claims.center_xy, clusters.ground + claims.size[:, 2] / 2])
     return make_detections(
@@ -178,7 +172,7 @@ def _detections(
         yaw=wrap_angle(claims.yaw),
         position_cov=_position_cov(claims),
         variance=_variance(clusters, rectangles, claims),
-        score=_score(clusters, claims, oddness, sensor_xy, weights),
+        score=score,
         class_id=claims.class_id,
         contribution=np.tile([0.0, 1.0, 0.0], (count, 1)),
     )
@@ -202,11 +196,12 @@ def _variance(clusters: Clusters, rectangles: Rectangles, claims: Claims) -> Flo
     return np.stack([0.01 + height / 4, length, width, height, yaw], axis=1)
 
 
-def _score(
+def _evidence(
     clusters: Clusters, claims: Claims, oddness: Float64, sensor_xy: np.ndarray, weights: LidarScoreConfig
 ) -> Float64:
+    """Log-odds (K,) that each claim is an object."""
     known = claims.class_id != UNKNOWN_CLASS_ID
-    logit = (
+    evidence: Float64 = (
         weights.bias
         + weights.log_points * np.log(clusters.counts())
         + weights.oddness * oddness
@@ -216,4 +211,4 @@ def _score(
         # a class that does not claim it says nothing by how far off its size is
         + np.where(known, weights.cost * claims.cost, weights.unknown)
     )
-    return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
+    return evidence

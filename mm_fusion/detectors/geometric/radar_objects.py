@@ -46,7 +46,10 @@ def radar_objects(
     velocities = velocities_of(members, starts, config)
     origin = members.origin.mean(axis=0)
     claims = _claims(members, starts, origin, velocities.moving, priors, config)
-    return _detections(members, starts, claims, velocities, ground(claims.center_xy), config)
+    evidence = _evidence(members, starts, claims, velocities.moving, config.score) + priors.rarity(
+        claims.class_id
+    )
+    return _detections(members, claims, velocities, ground(claims.center_xy), _chance(evidence))
 
 
 def find_clusters(
@@ -172,12 +175,7 @@ def _sights(
 
 
 def _detections(
-    members: RadarReturns,
-    starts: NDArray[np.int64],
-    claims: Claims,
-    velocities: RayVelocities,
-    ground: Float64,
-    config: RadarObjectsConfig,
+    members: RadarReturns, claims: Claims, velocities: RayVelocities, ground: Float64, score: Float64
 ) -> Detections:
     count = len(claims.cost)
     return make_detections(
@@ -190,30 +188,35 @@ def _detections(
         position_cov=_position_cov(claims, members.origin.mean(axis=0)),
         # sizes are the class's own, the direction is a guess: neither may move what another sensor measured
         variance=np.tile([1.0, 4.0, 1.0, 1.0, 1.0], (count, 1)),
-        score=_score(members, starts, claims, velocities.moving, config.score),
+        score=score,
         class_id=claims.class_id,
         moving=velocities.moving,
         contribution=np.tile([0.0, 0.0, 1.0], (count, 1)),
     )
 
 
-def _score(
+def _evidence(
     members: RadarReturns,
     starts: NDArray[np.int64],
     claims: Claims,
     moving: Float64,
     weights: RadarScoreConfig,
 ) -> Float64:
+    """Log-odds (K,) that each claim is an object."""
     returns = np.diff(starts)
     height = np.add.reduceat(members.xyz[:, 2].astype(np.float64), starts[:-1]) / returns
-    logit = (
+    evidence: Float64 = (
         weights.bias
         + weights.log_returns * np.log(returns)
         + weights.moving * moving
         + weights.too_high * np.maximum(height - MIDDLE_OF_A_CAR, 0)
         + np.where(claims.class_id != UNKNOWN_CLASS_ID, weights.cost * claims.cost, weights.unknown)
     )
-    return 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
+    return evidence
+
+
+def _chance(evidence: Float64) -> Float64:
+    return 1 / (1 + np.exp(-np.clip(evidence, -30, 30)))
 
 
 def _position_cov(claims: Claims, origin: np.ndarray) -> Float64:
