@@ -1,7 +1,8 @@
 """Alignment of 12 sensors beside a Python synchroniser: `python -m test.benchmarks.bench_alignment [RUNS]`.
 
 Times are per message, the collector's with the poll of a live host after each. A Python synchroniser is
-message_filters', which counts in rclpy's Time; one on bare integers stands beside it. With one topic silent the synchroniser emits nothing; the collector goes on.
+message_filters', which counts in rclpy's Time; one on bare integers stands beside it. With one topic silent
+the synchroniser emits nothing; the collector goes on.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Call = tuple[str, int, int]
 
 
 def drive(seconds: float = 20.0, silent: str = "") -> list[Call]:
-    """(sensor, time, receipt) of 12 sensors of 10 Hz with own phase, jitter and latency, in order of receipt."""
+    """(sensor, time, receipt) of 12 sensors of 10 Hz, each with its phase, jitter and latency, by receipt."""
     draw = random.Random(7)
     calls = []
     for sensor in SENSORS:
