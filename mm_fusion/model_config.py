@@ -151,6 +151,7 @@ class LateFusionConfig(Section):
     doubles_overlap: Share = Field(
         0.2, description="footprint IoU with a stronger object above which one is its double"
     )
+    heading_mps: Positive = Field(1.0, description="speed from which on motion says where the front is, m/s")
     min_score: Share = Field(0.02, description="weaker objects are not published")
 
 

@@ -85,7 +85,8 @@ def fuse(
         matches += [Matches(ordered[k].sensor, ordered[index].sensor, offset) for k, offset in found]
     evidence = _with_silence(joined, ordered, coverage)
     believed = _believed(joined, evidence, ordered, config)
-    return believed.select(without_doubles(believed, config.doubles_overlap)), tuple(matches)
+    single = believed.select(without_doubles(believed, config.doubles_overlap))
+    return headed(single, config.heading_mps), tuple(matches)
 
 
 def widened(detections: Detections, config: LateFusionConfig) -> Detections:
@@ -108,6 +109,19 @@ def without_doubles(detections: Detections, most: float) -> NDArray[np.intp]:
         if alive[index]:
             alive[index + 1 :] &= ~overlap[index, index + 1 :]
     return np.flatnonzero(alive)
+
+
+def headed(detections: Detections, least: float) -> Detections:
+    """The same with the front where they drive to: half a turn for what moves backwards faster than
+    `least` m/s.
+
+    Shape gives yaw modulo half a turn; motion, where it is known, settles the rest.
+    """
+    heading = np.stack([np.cos(detections.yaw), np.sin(detections.yaw)], axis=1)
+    forward = np.nan_to_num((heading * detections.velocity).sum(axis=1))
+    backwards = (forward < -least) & (detections.moving > 0.5)
+    yaw = np.where(backwards, wrap_angle(detections.yaw + np.pi), detections.yaw)
+    return replace(detections, yaw=yaw.astype(np.float32))
 
 
 def join(

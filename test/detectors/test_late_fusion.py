@@ -144,6 +144,15 @@ def test_calibration_and_timing_widen_positions():
     np.testing.assert_allclose(wide.position_cov, [[expected, 0, expected]], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("speed", "moving", "yaw"), [(-5.0, 0.9, np.pi), (5.0, 0.9, 0.0), (-0.5, 0.9, 0.0), (-5.0, 0.1, 0.0)]
+)
+def test_motion_says_where_the_front_is(speed, moving, yaw):
+    moved = car(velocity=[(speed, 0.0)], velocity_cov=[(0.1, 0, 900.0)], moving=[moving])
+    fused, _ = fuse([part("radar", moved)], {}, CONFIG)
+    assert fused.yaw[0] == pytest.approx(yaw, abs=1e-6)
+
+
 def test_doubles_of_one_sensor_are_removed():
     both = make_detections(2, **{name: np.repeat(array, 2, axis=0) for name, array in car().arrays().items()})
     fused, _ = fuse([part("lidar", both)], {}, CONFIG)
