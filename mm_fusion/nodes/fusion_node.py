@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections.abc import Callable
@@ -93,6 +94,8 @@ class FusionNode(LifecycleNode):
         detector = make_detector(vehicle.model, vehicle)
         self._progress("compiling and warming up")
         warm_up(vehicle, detector, message_class)
+        gc.collect()
+        gc.freeze()  # what libraries hold lives as long as the node: looking through it again costs 100 ms
         self._vehicle, self._detector = vehicle, detector
         self._progress(f"configured {len(vehicle.sensors)} sensors in {time.monotonic() - began:.1f} s")
 

@@ -6,6 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
@@ -110,6 +111,8 @@ class Session:
         if snapshot is not None:
             self._drops.report(snapshot.drops, snapshot.texts)
             statuses += sensor_statuses(snapshot, self._vehicle, self._subscriptions.topics, self._name)
+            self._pipeline.health.observe_states(snapshot.states)
+            statuses += [replace(s, name=f"{self._name}: {s.name}") for s in self._pipeline.health.statuses()]
         if snapshot is None or not any(state.liveness == "alive" for state in snapshot.states.values()):
             self._outputs.say_mode("-")
         self._diagnostics.publish(encode_diagnostics(statuses, self._now_ns(), message_class))

@@ -81,6 +81,7 @@ class PipelineThread(threading.Thread):
         self._on_received, self._on_error = on_received, on_error
         self._longest_sleep_s = SIMULATED_STEP_S if simulated_time else IDLE_S
         self._routes = routes(vehicle)
+        self._added: list[tuple[str, Deferred]] = []
         self._halt = threading.Event()
         self._next_snapshot_s = 0.0
 
@@ -107,6 +108,9 @@ class PipelineThread(threading.Thread):
             caused_ns = received.arrived_perf_ns if received is not None else time.perf_counter_ns()
             self._hand_over(self._pipeline.poll(now_ns), caused_ns)
             self._take_snapshot(now_ns)
+        for sensor, item in self._added:
+            self._on_item(sensor, item)
+        self._added.clear()
 
     def _sleep_s(self) -> float:
         due_ns, now_ns = self._pipeline.next_due_ns(), self._inbox.idle_ns()
@@ -117,8 +121,9 @@ class PipelineThread(threading.Thread):
         return min(max(due_ns - now_ns, 0) / 1e9, self._longest_sleep_s)
 
     def _receive(self, received: Received) -> None:
-        self._on_received(received)
         start = time.perf_counter_ns()
+        self._stages.add("queue", (start - received.arrived_perf_ns) / 1e6)
+        self._on_received(received)
         message = self._deserialized(received)
         if message is not None:
             for route in self._routes[received.topic]:
@@ -143,7 +148,7 @@ class PipelineThread(threading.Thread):
         frames = self._pipeline.add(route.sensor, item, received.receipt_ns)
         self._hand_over(frames, received.arrived_perf_ns)
         if isinstance(item, Deferred):
-            self._on_item(route.sensor, item)
+            self._added.append((route.sensor, item))
 
     def _hand_over(self, frames: list[Frame], caused_perf_ns: int) -> None:
         for frame in frames:
