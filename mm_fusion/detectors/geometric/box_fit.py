@@ -28,30 +28,38 @@ class Rectangles:
     evidence: Float64
 
 
-def fit_rectangles(xy: Float64, starts: NDArray[np.int64], yaw_step_deg: float) -> Rectangles:
+def fit_rectangles(
+    xy: Float64, starts: NDArray[np.int64], yaw_step_deg: float, road_weight: float = 0.0
+) -> Rectangles:
     """The rectangles of clusters whose points (N, 2) lie in order, cluster k from starts[k] to starts[k + 1].
 
-    Source: search-based L-shape fitting with the closeness criterion, Zhang et al. 2017, IV, algorithm 2 and
-    3.
+    road_weight: how far those of few points are taken to stand along or across our own heading, as roads go.
+    Source: search-based L-shape fitting with the closeness criterion, Zhang et al. 2017, IV.
     """
     yaws = np.arange(0.0, np.pi / 2 - 1e-9, np.radians(yaw_step_deg))
-    yaw, low, high, evidence = _fit(np.ascontiguousarray(xy, np.float64), np.asarray(starts, np.int64), yaws)
+    yaw, low, high, evidence = _fit(
+        np.ascontiguousarray(xy, np.float64), np.asarray(starts, np.int64), yaws, road_weight
+    )
     return Rectangles(yaw, low, high, evidence)
 
 
 @njit(cache=True)
-def _fit(xy: Float64, starts: NDArray[np.int64], yaws: Float64) -> tuple[Float64, Float64, Float64, Float64]:
+def _fit(
+    xy: Float64, starts: NDArray[np.int64], yaws: Float64, road_weight: float
+) -> tuple[Float64, Float64, Float64, Float64]:
     count = len(starts) - 1
     yaw, evidence = np.zeros(count), np.zeros(count)
     low, high = np.zeros((count, 2)), np.zeros((count, 2))
     for k in range(count):
         points = xy[starts[k] : starts[k + 1]]
-        best, total = -1.0, 0.0
+        best, total, likeliest = 0.0, 0.0, -1.0
+        road = road_weight / np.sqrt(max(len(points), 1))
         for angle in yaws:
             score = _closeness(points, angle)
             total += score
-            if score > best:
-                best, yaw[k] = score, angle
+            likely = score * (1 + road * np.cos(4 * angle))
+            if likely > likeliest:
+                likeliest, best, yaw[k] = likely, score, angle
         evidence[k] = 1 - total / (len(yaws) * best) if best > 0 else 0.0
         low[k], high[k] = _extent(points, yaw[k])
     return yaw, low, high, evidence

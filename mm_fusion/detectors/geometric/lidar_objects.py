@@ -69,7 +69,7 @@ def lidar_objects(
     clusters = clusters_of(scene, find_clusters(scene, sensor_xy, config))
     if len(clusters.starts) == 1:
         return empty_detections()
-    rectangles = fit_rectangles(clusters.xyz[:, :2], clusters.starts, config.yaw_step_deg)
+    rectangles = fit_rectangles(clusters.xyz[:, :2], clusters.starts, config.yaw_step_deg, config.road_weight)
     claims, oddness = best_claims(scene, clusters, rectangles, sensor_xy, priors, config)
     evidence = _evidence(clusters, claims, oddness, sensor_xy, config.score) + priors.rarity(claims.class_id)
     return _detections(clusters, rectangles, claims, 1 / (1 + np.exp(-np.clip(evidence, -30, 30))))

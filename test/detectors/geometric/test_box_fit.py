@@ -39,3 +39,11 @@ def test_a_point_has_no_size_and_no_direction(points):
     fit = fit_rectangles(points, np.array([0, len(points)]), 2.0)
     np.testing.assert_array_equal(fit.low, fit.high)
     assert fit.evidence[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_few_points_stand_as_roads_go_and_many_as_they_lie():
+    """Three points on a slant; then the L of a car on the same slant."""
+    few, many = np.array([[0.0, 0.0], [0.5, 0.06], [1.0, 0.1]]), corner(0.3)
+    yaws = [fit_rectangles(p, np.array([0, len(p)]), 1.0, 2.0).yaw[0] for p in (few, many)]
+    assert yaws[0] == pytest.approx(0.0, abs=0.05)
+    assert yaws[1] == pytest.approx(0.3, abs=0.04)
