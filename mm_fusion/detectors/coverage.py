@@ -16,9 +16,7 @@ SECTORS = 360
 
 
 def health_at(health: SensorHealth | None, azimuth: Float64) -> Float64:
-    """The healthy share (N,) of a sensor in the directions `azimuth` (N,) rad around it, in `base_link`
-    axes.
-    """
+    """The healthy share (N,) of a sensor in directions `azimuth` (N,) rad around it, in `base_link` axes."""
     if health is None or not len(health.sector_coverage):
         return np.ones(len(azimuth))
     count = len(health.sector_coverage)
@@ -27,9 +25,7 @@ def health_at(health: SensorHealth | None, azimuth: Float64) -> Float64:
 
 
 def best_health(frame: Frame, names: Iterable[str], xy: Float64) -> Float64:
-    """The healthiest (N,) of several sensors of a kind towards places xy (N, 2); 0 where none is
-    available.
-    """
+    """The best health (N,) of several sensors of a kind towards places xy (N, 2); 0 with none available."""
     best = np.zeros(len(xy))
     for name in names:
         if not frame.available.get(name, True):
@@ -40,9 +36,7 @@ def best_health(frame: Frame, names: Iterable[str], xy: Float64) -> Float64:
 
 
 class Sectors:
-    """What the returns themselves tell of where they come from: seen directions, density, and what hides
-    others.
-    """
+    """What the returns themselves tell: the directions that are seen, their density, and what hides others."""
 
     def __init__(self, xyz: np.ndarray, origin_xy: np.ndarray, spread: int = 2) -> None:
         """xyz: (N, 3) of every return; a sector counts as seen within `spread` sectors of a return."""
@@ -95,9 +89,7 @@ def lidar_coverage(frame: Frame, names: Iterable[str], sectors: Sectors, detecti
 
 
 def radar_coverage(frame: Frame, names: Iterable[str], sectors: Sectors, detections: Detections) -> Float64:
-    """Chance (N,) that the radars together see each object: low for what stands still among clutter or is
-    small.
-    """
+    """Chance (N,) that the radars together see each object: low for small ones."""
     xy = detections.center[:, :2].astype(np.float64)
     offset = np.hypot(xy[:, 0], xy[:, 1])
     large = np.clip(detections.size[:, 0] * detections.size[:, 2] / 6.0, 0, 1)

@@ -16,9 +16,7 @@ LEAST_VARIANCE = 1e-8
 
 
 def information_of(covariance: Float64) -> Float64:
-    """Inverses (N, 3) as xx xy yy of covariances (N, 3); zero where a variance is infinite: nothing is
-    known.
-    """
+    """Inverses (N, 3) as xx xy yy of covariances (N, 3); zero where a variance is infinite."""
     known = np.asarray(np.isfinite(covariance).all(axis=1))
     xx, xy, yy = np.where(known[:, None], covariance, [1.0, 0.0, 1.0]).astype(np.float64).T
     xx, yy = np.maximum(xx, LEAST_VARIANCE), np.maximum(yy, LEAST_VARIANCE)
@@ -36,17 +34,14 @@ def covariance_of(information: Float64) -> Float64:
 
 
 def join_vectors(a: Estimate, b: Estimate) -> Estimate:
-    """The independent estimates of vectors joined: information adds. NaN only where neither knows
-    anything.
-    """
+    """The independent estimates of vectors joined: information adds. NaN where neither knows anything."""
     return _weighted(a[0], information_of(a[1]), b[0], information_of(b[1]))
 
 
 def intersect_vectors(a: Estimate, b: Estimate) -> Estimate:
     """The same for estimates that may share history: covariance intersection, never surer than both allow.
 
-    Source: Julier and Uhlmann 1997; the weight is that of the smallest trace among 21, a half where all are
-    alike.
+    Source: Julier and Uhlmann 1997; the weight of the smallest trace among 21, a half where all are alike.
     """
     info_a, info_b = information_of(a[1]), information_of(b[1])
     weights = np.array([0.5, *(w for w in np.linspace(0, 1, 21) if w != 0.5)])
@@ -72,9 +67,7 @@ def intersect_scalars(a: Estimate, b: Estimate) -> Estimate:
 
 
 def nearest_half_turn(yaw: Float64, reference: Float64) -> Float64:
-    """`yaw` turned by the multiple of pi that brings it nearest to `reference`: fronts and rears look
-    alike.
-    """
+    """`yaw` turned by the multiple of pi that brings it nearest to `reference`: both ends look alike."""
     return yaw - np.pi * np.round((yaw - reference) / np.pi)
 
 

@@ -235,8 +235,7 @@ def _total(
 ) -> Float64:
     """Log-odds gained (N,) from all parts but those of the group `without`.
 
-    Independent parts add up; one that may share their history counts only where it says more than all of
-    them.
+    Independent parts add up; one that may share their history counts only where it says more than they do.
     """
     use = np.array([part.group != without for part in parts], bool)
     free = use & np.array([part.independent for part in parts], bool)

@@ -85,9 +85,7 @@ def camera_objects(
 
 
 def projected_rectangles(detections: Detections, view: View) -> tuple[Float64, NDArray[np.bool_]]:
-    """Rectangles (N, 4) px (left top right bottom) of boxes cut to the image, and (N,) whether any of them is
-    seen.
-    """
+    """Rectangles (N, 4) px (left top right bottom) of what is seen of boxes, and (N,) whether any is."""
     points = corners(boxes_of(detections)).reshape(-1, 3)
     # a box that reaches beside the image is seen by the corners inside and its middle
     points = np.concatenate([points, detections.center.astype(np.float64)])

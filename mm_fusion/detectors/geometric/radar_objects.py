@@ -66,9 +66,8 @@ def find_clusters(
     features = np.column_stack([flat, known / config.doppler_gap_mps])
     copies = features[twin] + np.column_stack([np.zeros((len(twin), 2)), shift / config.doppler_gap_mps])
     labels = cluster(np.vstack([features, copies]))
-    whole = _joined(labels[:count], twin, labels[count:])
-    counts = np.bincount(whole[whole >= 0], minlength=1)
-    order, starts = grouped(np.where((whole >= 0) & (counts[whole] >= config.min_returns), whole, -1))
+    whole = _joined(labels[:count], labels[twin], labels[count:])
+    order, starts = grouped(np.where(np.bincount(whole)[whole] >= config.min_returns, whole, -1))
     sizes = np.diff(starts)
     return order, np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
 
@@ -81,17 +80,15 @@ def _across_the_seam(
     return twin, ambiguity[twin].astype(np.float64)
 
 
-def _joined(labels: np.ndarray, twin: NDArray[np.intp], copy_labels: np.ndarray) -> NDArray[np.int64]:
-    """Labels with clusters made one that a return and its copy link."""
+def _joined(labels: np.ndarray, own: np.ndarray, of_copy: np.ndarray) -> NDArray[np.int64]:
+    """Labels (N,) with clusters made one that a return (`own`) and its copy link."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    count = int(max(labels.max(initial=-1), copy_labels.max(initial=-1))) + 1
-    a, b = labels[twin], copy_labels
-    linked = (a >= 0) & (b >= 0)
-    graph = coo_matrix((np.ones(linked.sum()), (a[linked], b[linked])), shape=(count, count))
+    count = int(max(labels.max(), of_copy.max(initial=0))) + 1
+    graph = coo_matrix((np.ones(len(own)), (own, of_copy)), shape=(count, count))
     _, component = connected_components(graph, directed=False)
-    return np.where(labels >= 0, np.append(component, -1)[labels], -1).astype(np.int64)
+    return component[labels].astype(np.int64)
 
 
 def _claims(
@@ -119,8 +116,8 @@ def _claims(
 
 
 def inner_extents(xy: Float64, starts: NDArray[np.int64], outliers: float) -> tuple[Float64, Float64]:
-    """Lowest and highest (K, 2) of each cluster's points on both axes without the share `outliers` at either
-    end.
+    """Lowest and highest (K, 2) of each cluster's points on both axes, `outliers` (a share) left out at
+    each end.
     """
     owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     drop = np.floor(outliers * np.diff(starts)).astype(np.int64)
