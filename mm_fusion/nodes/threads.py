@@ -100,7 +100,7 @@ class PipelineThread(threading.Thread):
         self.join()
 
     def _step(self) -> None:
-        received = self._inbox.take(self._sleep_s())
+        before, received = self.frames, self._inbox.take(self._sleep_s())
         if received is not None:
             self._receive(received)
         now_ns = self._inbox.idle_ns()
@@ -108,8 +108,9 @@ class PipelineThread(threading.Thread):
             caused_ns = received.arrived_perf_ns if received is not None else time.perf_counter_ns()
             self._hand_over(self._pipeline.poll(now_ns), caused_ns)
             self._take_snapshot(now_ns)
-        for sensor, item in self._added:
-            self._on_item(sensor, item)
+        if self.frames == before:  # else the detector is at work on it already
+            for sensor, item in self._added:
+                self._on_item(sensor, item)
         self._added.clear()
 
     def _sleep_s(self) -> float:

@@ -1,9 +1,9 @@
 """What the node itself adds, over real DDS: `python -m test.benchmarks.bench_node [SECONDS] [--raw]`.
 
 Six 1600x900 cameras (JPEG, or raw with --raw), a 35k-point LiDAR and five radars are played to the fusion
-node, whose detector finds nothing and whose health check gets images without decoding. Printed is the time from the
-arrival of the message that completed a frame to the end of publication, and what it is made of. The recorder
-listens, so that everything is encoded and sent.
+node, whose detector finds nothing and whose health check gets images without decoding. Printed is the time
+from the arrival of the message that completed a frame to the end of publication, and what it is made of. The
+recorder listens, so that everything is encoded and sent.
 """
 
 from __future__ import annotations
