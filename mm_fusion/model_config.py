@@ -27,9 +27,7 @@ class ClassPrior(Section):
 
 
 class LidarScoreConfig(Section):
-    """Log-odds that a claimed cluster is an object: found on the `train` runs of Astyx, per unit of each
-    clue.
-    """
+    """Log-odds that a claimed cluster is an object: found on the `train` runs of Astyx."""
 
     bias: float = Field(0.3, description="log-odds of a cluster with one point and no other clue")
     log_points: float = Field(0.85, description="per natural logarithm of the number of points")

@@ -62,9 +62,7 @@ class Sectors:
         return np.arctan2(xy[:, 1] - self._origin[1], xy[:, 0] - self._origin[0])
 
     def open_share(self, detections: Detections) -> Float64:
-        """Share (N,) of each object's width in directions that are seen and not hidden by something
-        nearer.
-        """
+        """Share (N,) of each object's width that is in seen directions with nothing nearer in front."""
         offset = detections.center[:, :2].astype(np.float64) - self._origin
         distance = np.maximum(np.hypot(offset[:, 0], offset[:, 1]), 0.5)
         half = np.hypot(detections.size[:, 0], detections.size[:, 1]).astype(np.float64) / 2

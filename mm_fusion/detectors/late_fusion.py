@@ -100,9 +100,7 @@ def widened(detections: Detections, config: LateFusionConfig) -> Detections:
 
 
 def without_doubles(detections: Detections, most: float) -> NDArray[np.intp]:
-    """Indices of objects, strongest first, that overlap no stronger one by more than `most` (footprint
-    IoU).
-    """
+    """Indices of objects that overlap no stronger (earlier) one by more than `most`, footprint IoU."""
     overlap = iou_bev(boxes_of(detections), boxes_of(detections)) > most
     alive = np.ones(len(detections), bool)
     for index in range(len(detections)):
@@ -112,8 +110,7 @@ def without_doubles(detections: Detections, most: float) -> NDArray[np.intp]:
 
 
 def headed(detections: Detections, least: float) -> Detections:
-    """The same with the front where they drive to: half a turn for what moves backwards faster than
-    `least` m/s.
+    """The same, turned by half a turn where they would drive backwards faster than `least` m/s.
 
     Shape gives yaw modulo half a turn; motion, where it is known, settles the rest.
     """

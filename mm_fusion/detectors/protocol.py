@@ -13,13 +13,9 @@ class Detector(Protocol):
     """Objects from frames; one instance serves one vehicle, frame after frame, from one thread."""
 
     def detect(self, frame: Frame) -> Detections:
-        """The objects at `frame.stamp_ns` in `base_link`, strongest first; empty where nothing is
-        available.
-        """
+        """The objects at `frame.stamp_ns` in `base_link`, strongest first; none without sensors."""
         ...
 
     def prepare(self, sensor: str, item: Measurement | Deferred) -> None:
-        """Do early what needs no frame, such as decoding; never changes a result, may be called from any
-        thread.
-        """
+        """Do early what needs no frame, such as decoding, on any thread; never changes a result."""
         ...

@@ -16,8 +16,7 @@ NEAR_EDGE = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rectangles:
-    """One rectangle per cluster: yaw (K,) in [0, pi/2) of its first axis; low and high (K, 2) along both
-    axes, m.
+    """One rectangle per cluster: yaw (K,) in [0, pi/2) of its first axis; low, high (K, 2) m on both axes.
 
     evidence: (K,) how much sharper the best yaw is than the average one, 0 where all are alike.
     """

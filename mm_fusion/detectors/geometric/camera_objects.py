@@ -138,8 +138,7 @@ def _prior_sizes(class_id: NDArray[np.int16], priors: PriorTable) -> Float64:
 def _ground_points(
     boxes: Float64, size: Float64, view: View, config: CameraObjectsConfig
 ) -> tuple[Float64, Float64, Float64]:
-    """Horizontal unit rays (N, 2) through the boxes' middles, distance (N,) of their centres and its sigma
-    (N,).
+    """Horizontal unit rays (N, 2) through the boxes' middles, distances (N,) of centres, sigmas (N,).
 
     By the lower edge on z = 0; for one at or above the horizon by the class's height.
     """

@@ -26,9 +26,7 @@ LACK = 0.25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorTable:
-    """Class priors as arrays: class_id (C,), mean and sigma (C, 3) of length width height, log_weight
-    (C,).
-    """
+    """Class priors as arrays: class_id, log_weight (C,), mean and sigma (C, 3) of length width height."""
 
     class_id: NDArray[np.int16]
     mean: Float64
@@ -64,9 +62,7 @@ class View:
 
     @classmethod
     def of(cls, rectangles: Rectangles, sensor_xy: np.ndarray, ends: NDArray[np.bool_] | None = None) -> View:
-        """The view from `sensor_xy`; ends: (K, 2) whether the right and the left end of each cluster is
-        hidden.
-        """
+        """The view from `sensor_xy`; ends: (K, 2), whether the right and the left end is hidden."""
         c, s = np.cos(rectangles.yaw), np.sin(rectangles.yaw)
         place = np.stack([c * sensor_xy[0] + s * sensor_xy[1], c * sensor_xy[1] - s * sensor_xy[0]], axis=1)
         ray = (rectangles.low + rectangles.high) / 2 - place
@@ -114,8 +110,7 @@ class Claims:
 def claims_of(
     rectangles: Rectangles, top: Float64, view: View, priors: PriorTable, sigma: float = MEASURING_SIGMA
 ) -> tuple[Claims, Claims]:
-    """The most likely class and whole box of each rectangle with its length along the first, and the second
-    axis.
+    """The likeliest class and whole box of each rectangle, lengthwise along its first, and its second axis.
 
     top: (K,) m, highest point above the ground, NaN where heights are not measured. The far side of what is
     seen is hidden: sizes are filled up to the class's mean away from the sensor and behind what stands in

@@ -31,9 +31,7 @@ OBSTACLE_HEIGHT = 0.7
 
 
 class GeometricDetector:
-    """Objects by clusters, boxes and Doppler; `last_matches` are the pairs of sensors' objects of the newest
-    frame.
-    """
+    """Objects by clusters, boxes and Doppler; `last_matches` are the newest frame's pairs of objects."""
 
     def __init__(self, vehicle: VehicleConfig, config: GeometricConfig) -> None:
         self._vehicle = vehicle

@@ -15,8 +15,9 @@ MULTIPLES = np.arange(-4, 5)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RayVelocities:
-    """Velocity (K, 2) m/s over ground, covariance (K, 3) as xx xy yy, moving (K,) 0..1; NaN, infinite,
-    0.5: unknown.
+    """Velocity (K, 2) m/s over ground, covariance (K, 3) as xx xy yy, moving (K,) 0..1.
+
+    NaN, infinite and 0.5 where unknown.
     """
 
     velocity: Float64
@@ -27,8 +28,7 @@ class RayVelocities:
 def ray_velocities(
     rays: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig
 ) -> RayVelocities:
-    """Velocities of objects seen along `rays` (K, R, 2) at `speeds` (K, R) m/s known modulo `intervals`
-    (K, R).
+    """Velocities of objects seen along `rays` (K, R, 2) at `speeds` (K, R) m/s modulo `intervals` (K, R).
 
     Across the rays a velocity stays unobserved (`across_sigma`). The interval's multiple is the likeliest
     under `speed_spread` of road users; what other multiples would say stands in the covariance. An infinite
@@ -61,9 +61,7 @@ def _information(weight: Float64, rays: Float64, config: RadarObjectsConfig) -> 
 def _likely_multiples(
     rays: Float64, speeds: Float64, intervals: Float64, config: RadarObjectsConfig
 ) -> tuple[Float64, Float64]:
-    """Possible speeds along all rays (K, M, R) and their chances (K, M), from how slow and how consistent
-    they are.
-    """
+    """Possible speeds along all rays (K, M, R) and their chances (K, M): slow, consistent ones are likely."""
     count = speeds.shape[1]
     grid = np.stack(np.meshgrid(*[MULTIPLES] * count, indexing="ij"), axis=-1).reshape(-1, count)
     choices = speeds[:, None, :] + grid[None] * np.where(np.isfinite(intervals), intervals, 0.0)[:, None, :]
@@ -77,9 +75,7 @@ def _likely_multiples(
 
 
 def _moving(speeds: Float64, intervals: Float64, config: RadarObjectsConfig) -> Float64:
-    """Chance (K,) of moving by Bayes: off zero proves it, at zero another multiple, or motion across,
-    stays possible.
-    """
+    """Chance (K,) of moving by Bayes: off zero proves it, zero leaves other multiples and motion across."""
     still = _normal(speeds, config.standing_sigma).prod(axis=1)
     wraps = np.isfinite(intervals)
     free = _normal(speeds, float(np.hypot(config.speed_spread, config.velocity_sigma)))

@@ -49,9 +49,7 @@ class Clusters:
 
 
 def scene_of(points: LidarPoints, config: LidarObjectsConfig) -> Scene:
-    """The thinned points between the heights at which objects are looked for, and the ground, within
-    reach.
-    """
+    """The thinned points within reach at heights where objects are looked for, and the ground."""
     if not len(points.xyz):
         return Scene(points.xyz, np.zeros(0, np.float32), np.zeros((0, 2), np.float32))
     is_ground, height = segment_ground(points.xyz)
@@ -124,9 +122,7 @@ def best_claims(
 
 
 def _oddness(scene: Scene, clusters: Clusters, claims: Claims) -> Float64:
-    """Cost (K,) of what each box would swallow: other clusters' points, and ground seen where it should
-    stand.
-    """
+    """Cost (K,) of what each box would swallow: other clusters' points, and ground that was seen."""
     owner = np.arange(len(claims.cost))
     boxes = claims.boxes()
     others = intrusions(boxes, owner, scene.xyz[:, :2], clusters.label, 0.25)

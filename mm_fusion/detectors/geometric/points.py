@@ -19,9 +19,7 @@ FARTHEST = 2000.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LidarPoints:
-    """All LiDARs' points: xyz (N, 3) f32 m in `base_link`; sensor_xy (2,) m, where they were seen from on
-    average.
-    """
+    """All LiDARs' points: xyz (N, 3) f32 m in `base_link`; sensor_xy (2,) m, the sensors' mean place."""
 
     xyz: Float32
     sensor_xy: np.ndarray
@@ -29,8 +27,7 @@ class LidarPoints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RadarReturns:
-    """All radars' returns in `base_link`: xyz (N, 3) f32 m; ray (N, 2) f32, horizontal unit vector from its
-    radar.
+    """All radars' returns in `base_link`: xyz (N, 3) f32 m; ray (N, 2) f32, horizontal and of unit length.
 
     velocity (N,) f32 over ground along the ray, receding positive, NaN where ego motion is unknown; ambiguity
     (N,) f32 m/s, infinite where the velocity does not wrap; strength_db (N,) f32; origin (N, 2) f32 of its

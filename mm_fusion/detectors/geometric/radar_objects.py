@@ -116,9 +116,7 @@ def _claims(
 
 
 def inner_extents(xy: Float64, starts: NDArray[np.int64], outliers: float) -> tuple[Float64, Float64]:
-    """Lowest and highest (K, 2) of each cluster's points on both axes, `outliers` (a share) left out at
-    each end.
-    """
+    """Lowest and highest (K, 2) of each cluster's points, a share `outliers` left out at each end."""
     owner = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     drop = np.floor(outliers * np.diff(starts)).astype(np.int64)
     ordered = np.stack([xy[np.lexsort((xy[:, k], owner)), k] for k in (0, 1)], axis=1)
@@ -147,8 +145,7 @@ def velocities_of(
 def _sights(
     members: RadarReturns, owner: NDArray[np.int64], which: NDArray[np.intp], shape: tuple[int, int]
 ) -> tuple[Float64, Float64, Float64, Float64]:
-    """Mean ray (K, R, 2), mean velocity (K, R), interval (K, R) and number of returns (K, R) by cluster
-    and radar.
+    """Mean ray (K, R, 2), mean velocity, interval and number of returns (K, R) by cluster and radar.
 
     The mean is taken on the circle of the interval; a velocity that does not wrap lies on one too long to
     matter.

@@ -17,9 +17,7 @@ TRACK_SCORE = 0.5
 
 
 def track_objects(frame: Frame, name: str, tracks: RadarTracks) -> Detections:
-    """The tracks of one sensor in `base_link` at the frame's time, ids passed on, turned by its
-    calibration.
-    """
+    """The tracks of one sensor in `base_link` at the frame's time, ids passed on."""
     base_from_sensor = frame.calibration.base_from_sensor[name]
     if frame.ego is not None:
         base_from_sensor = base_ref_from_base(frame.ego, tracks.stamp_ns, frame.stamp_ns) @ base_from_sensor
@@ -66,9 +64,7 @@ def _velocity_cov(covariance: np.ndarray, velocity: Float64, turn: Float64) -> F
 
 
 def _positive(covariance: np.ndarray, otherwise: float) -> Float64:
-    """Covariances (N, 3) as they are where they can be ones, `otherwise` squared units on the diagonal where
-    not.
-    """
+    """Covariances (N, 3) as they are where they can be ones, else `otherwise` on the diagonal."""
     xx, xy, yy = covariance.astype(np.float64).T
     fine = np.isfinite(covariance).all(axis=1) & (xx > 0) & (yy > 0) & (xy * xy < xx * yy)
     return np.where(fine[:, None], covariance, [otherwise, 0.0, otherwise])
