@@ -36,7 +36,7 @@ def best_health(frame: Frame, names: Iterable[str], xy: Float64) -> Float64:
 
 
 class Sectors:
-    """What the returns themselves tell: the directions that are seen, their density, and what hides others."""
+    """What returns themselves tell: which directions are seen, how densely, and what hides others."""
 
     def __init__(self, xyz: np.ndarray, origin_xy: np.ndarray, spread: int = 2) -> None:
         """xyz: (N, 3) of every return; a sector counts as seen within `spread` sectors of a return."""

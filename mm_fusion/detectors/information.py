@@ -94,7 +94,7 @@ def _weighted(a: Float64, info_a: Float64, b: Float64, info_b: Float64) -> Estim
 
 
 def _times(matrix: Float64, vector: Float64) -> Float64:
-    """Products (N, 2) of symmetric matrices (N, 3) with vectors (N, 2); 0 where the matrix is, even of NaN."""
+    """Symmetric matrices (N, 3) times vectors (N, 2), (N, 2); 0 where the matrix is, also of NaN."""
     known = np.asarray((matrix != 0).any(axis=1) & np.isfinite(vector).all(axis=1))
     x, y = np.where(known[:, None], vector, 0.0).T
     xx, xy, yy = np.where(known[:, None], matrix, 0.0).T
