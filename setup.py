@@ -100,6 +100,7 @@ setup(
             "fusion_node = mm_fusion.nodes.fusion_node:main",
             "player_node = mm_fusion.nodes.player_node:main",
             "recorder_node = mm_fusion.nodes.recorder_node:main",
+            "simulator_node = mm_fusion.nodes.simulator_node:main",
         ],
     },
 )

@@ -18,6 +18,7 @@ VERBS = {
     "play": "publish a recording over ROS",
     "view": "draw pictures of a recording or of results",
     "evaluate": "score results against truth",
+    "simulate": "make a drive that never happened: recording, live, or training data",
 }
 
 

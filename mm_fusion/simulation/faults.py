@@ -220,7 +220,7 @@ def _mount_error(fault: Fault, rng: np.random.Generator) -> Float64:
     axis = rng.normal(size=3)
     axis /= np.linalg.norm(axis)
     if fault.fault == "translation":
-        return from_rpy_deg((0, 0, 0), axis * fault.level(TRANSLATION_M))
+        return from_rpy_deg((0, 0, 0), (axis * fault.level(TRANSLATION_M)).tolist())
     from mm_fusion.geometry.motion import exp_twist
 
     return exp_twist(np.zeros(3), np.radians(fault.level(ROTATION_DEG)) * axis, 1.0)

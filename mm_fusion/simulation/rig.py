@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 DEFAULT_UNITS = {"lidar": "hdl32", "radar": "ars408"}
 JPEG_QUALITY = 85
-NOBODY = -1
 
 Actors = NDArray[np.int32]
 Spoilt = tuple[tuple[int, Fault], ...]
@@ -32,17 +31,16 @@ Spoilt = tuple[tuple[int, Fault], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A camera's message: JPEG bytes, and the actors with the number of pixels on each."""
+    """A camera's message: JPEG bytes, and (N,) how many pixels each actor has that is seen."""
 
     jpeg: bytes
     model: CameraModel
-    actors: Actors
     pixels: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What one sensor measured. payload: picture, sweep or scan; actor: of each point (negative: nobody)."""
+    """What one sensor measured. actor: (N,) of each point (negative: nobody), or of those in the picture."""
 
     payload: Picture | LidarSweep | RadarScan
     actor: Actors
@@ -123,9 +121,8 @@ class Rig:
             for number, fault in spoilt:
                 pixels = spoil_image(pixels, depth, fault, self._fixed(name, number), spoiling)
             jpeg = cv2.imencode(".jpg", np.ascontiguousarray(pixels[:, :, ::-1]), quality)[1].tobytes()
-            actors, counts = np.unique(instances[instances >= 0], return_counts=True)
-            actors = actors.astype(np.int32)
-            return Measured(Picture(jpeg, model, actors, counts), actors)
+            found, counts = np.unique(instances[instances >= 0], return_counts=True)
+            return Measured(Picture(jpeg, model, counts), found.astype(np.int32))
 
         return measure
 
@@ -201,11 +198,3 @@ def _thinned(sweep: LidarSweep, actor: Actors, step: int) -> tuple[LidarSweep, A
     azimuth = np.degrees(np.arctan2(sweep.xyz[:, 1], sweep.xyz[:, 0])) + 180
     keep = (azimuth / 0.35).astype(np.int64) % step == 0
     return sweep.select(keep), actor[keep]
-
-
-def counts_of(actors: Sequence[Actors], count: int) -> NDArray[np.float32]:
-    """(count,) how many points each actor has in all of `actors`."""
-    total = np.zeros(count)
-    for owner in actors:
-        total += np.bincount(owner[owner >= 0], minlength=count)[:count]
-    return total.astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from mm_fusion.simulation.truth_frames import Sightings, truth_frame
 START_NS = 1_700_000_000_000_000_000
 """Stamp of a drive's beginning, fixed so that the same seed gives the same bytes."""
 CALIBRATION_LEAD_NS = 1_000_000
+DURATION_S = 30.0
 
 
 class Event(NamedTuple):
@@ -39,7 +40,7 @@ class Event(NamedTuple):
 class Simulator:
     """One drive. Raises `ConfigurationError` for what cannot be: scenario, weather, vehicle, faults.
 
-    start_ns: the stamp of its beginning.
+    start_ns: the stamp of its beginning; duration_s: how long it can last.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Simulator:
         faults: FaultPlan | None = None,
         start_ns: int = START_NS,
         options: RigOptions | None = None,
+        duration_s: float = DURATION_S,
     ) -> None:
         from mm_fusion.simulation.world import make_world
 
@@ -58,7 +60,7 @@ class Simulator:
         self.rig = Rig(vehicle, seed, options or RigOptions())
         self.clocks = make_clocks(vehicle, seed)
         self.faults = faults_by_sensor(faults or FaultPlan(), vehicle)
-        self.world = make_world(scenario, seed, weather)
+        self.world = make_world(scenario, seed, weather, duration_s=duration_s)
         self._sightings = Sightings()
 
     @property
@@ -78,8 +80,13 @@ class Simulator:
         }
         return {**found, **truth}
 
-    def events(self, seconds: float, types: Types = message_type) -> Iterator[Event]:
-        """Every message of the first `seconds` in order of receipt; made when it is asked for."""
+    def events(
+        self, seconds: float, types: Types = message_type, wanted: Collection[str] | None = None
+    ) -> Iterator[Event]:
+        """Every message of the first `seconds` in order of receipt; made when it is asked for.
+
+        types: gives the message classes. wanted: topics to send (None: all).
+        """
         if not 0 < seconds <= self.world.duration_s:
             raise ConfigurationError(
                 f"{seconds} seconds: expected above 0 and at most the {self.world.duration_s:g} s "
@@ -87,11 +94,13 @@ class Simulator:
             )
         self._sightings = Sightings()
         drive = Odometry(self.world, self.seed)
+        self._wanted = frozenset(self.topics() if wanted is None else wanted)
         yield Event(self.start_ns - CALIBRATION_LEAD_NS, "/tf_static", self._calibration(types))
         due_in_order = schedule(self.clocks, self.faults, self.reference, drive, seconds, self.seed)
         for receipt_ns, due in due_in_order:
             for topic, message in self._messages(due, drive, types):
-                yield Event(self.start_ns + receipt_ns, topic, message)
+                if topic in self._wanted:
+                    yield Event(self.start_ns + receipt_ns, topic, message)
 
     def _messages(self, due: Due, drive: Odometry, types: Types) -> Iterator[tuple[str, Any]]:
         if isinstance(due, Delivery):
@@ -129,7 +138,8 @@ class Simulator:
     def _truth(self, tick: Tick, types: Types) -> Iterator[tuple[str, Any]]:
         stamp_ns = self.start_ns + tick.stamp_ns
         frame = truth_frame(self.world, self.rig, self.clocks, self._sightings, tick.time_ns, stamp_ns)
-        yield TRUTH_TOPIC, encode_detections(frame.objects, stamp_ns, frame.frame_id, types)
+        if TRUTH_TOPIC in self._wanted:
+            yield TRUTH_TOPIC, encode_detections(frame.objects, stamp_ns, frame.frame_id, types)
         extra = {name: np.asarray(column, np.float32) for name, column in frame.extra.items()}
         yield (
             TRUTH_CLOUD_TOPIC,

@@ -125,7 +125,7 @@ class StubCamera:
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the stubs in the place of the real world and sensors."""
     for name, members in {
-        "world": {"make_world": lambda scenario, seed, weather="clear", traffic=1.0: StubWorld()},
+        "world": {"make_world": lambda scenario, seed, weather="clear", duration_s=60.0: StubWorld()},
         "lidar": {"LidarSimulator": StubLidar},
         "radar": {"RadarSimulator": StubRadar},
         "camera": {"CameraSimulator": StubCamera},
