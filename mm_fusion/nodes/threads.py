@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.serialization import deserialize_message
-
 from mm_fusion.alignment.sensor_state import SensorState
 from mm_fusion.config import VehicleConfig
 from mm_fusion.detections import FusionResult
@@ -19,7 +17,7 @@ from mm_fusion.measurements import Deferred, Item
 from mm_fusion.messages.routes import Route, decode, routes
 from mm_fusion.nodes.inbox import Inbox, Received
 from mm_fusion.nodes.latest import Latest
-from mm_fusion.nodes.message_types import message_class
+from mm_fusion.nodes.message_types import deserialized
 from mm_fusion.nodes.stages import Stages
 from mm_fusion.pipeline import Pipeline
 
@@ -133,7 +131,7 @@ class PipelineThread(threading.Thread):
 
     def _deserialized(self, received: Received) -> Any:
         try:
-            return deserialize_message(received.data, message_class(received.kind))
+            return deserialized(received.data, received.kind)
         except Exception as error:
             for route in self._routes[received.topic]:
                 text = f"{received.topic}: not a {received.kind}: {error or type(error).__name__}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.serialization import serialize_message
 
 from mm_fusion.config import SensorConfig, VehicleConfig
 from mm_fusion.detections import FusionResult
@@ -26,6 +26,7 @@ from mm_fusion.messages.build import Types
 from mm_fusion.messages.encode_clouds import encode_lidar, encode_radar_cloud
 from mm_fusion.messages.encode_sensors import encode_compressed_image
 from mm_fusion.messages.routes import Route, decode
+from mm_fusion.nodes.message_types import TYPES_OF_KIND, deserialized
 from mm_fusion.nodes.overlays import overlay_jpeg
 from mm_fusion.nodes.publishing import OUTPUTS
 from mm_fusion.pipeline import Pipeline
@@ -79,8 +80,8 @@ def _add(pipeline: Pipeline, name: str, stamp_ns: int, types: Types) -> list[Fra
         message = _message(vehicle.sensors[name], _frame_of(name, vehicle), stamp_ns, types)
         if message is None:
             return []
+        message = deserialized(serialize_message(message), TYPES_OF_KIND[vehicle.sensors[name].kind][0])
         item = decode(Route(name, "measurement"), message, vehicle, stamp_ns)
-        deserialize_message(serialize_message(message), type(message))
         pipeline.prepare(name, item)  # type: ignore[arg-type]
     except (MeasurementError, ConfigurationError):
         return []  # a made-up message that this vehicle's fields cannot read, or whose package is missing
