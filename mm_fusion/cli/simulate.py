@@ -158,7 +158,7 @@ def _bag(args: argparse.Namespace) -> int:
     ) as bar:
 
         def show(share: float) -> None:
-            bar.update(max(0, int(share * bar.total) - bar.n))
+            bar.update(max(0, int(share * 1000) - bar.n))
 
         counts = write_bag(args.out, simulator, args.seconds, show, args.overwrite)
     for topic, count in sorted(counts.items()):
