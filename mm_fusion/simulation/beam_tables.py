@@ -59,12 +59,12 @@ def lidar_unit(name: str | None) -> LidarUnit:
     """
     match name:
         case "vlp16":
-            return LidarUnit(name, np.linspace(-15, 15, 16), 55.296e-6, 33.0, 0.1, 130.0, 0.02, 3e-3)
+            return LidarUnit(name, np.linspace(-15, 15, 16), 55.296e-6, 47.0, 0.1, 130.0, 0.02, 3e-3)
         case "hdl32":
-            return LidarUnit(name, np.linspace(-30.67, 10.67, 32), 46.08e-6, 40.0, 0.1, 100.0, 0.02, 2.8e-3)
+            return LidarUnit(name, np.linspace(-30.67, 10.67, 32), 46.08e-6, 52.0, 0.1, 100.0, 0.02, 2.8e-3)
         case "hdl64":
             upper, lower = np.linspace(-8.33, 2.0, 32), np.linspace(-24.33, -8.83, 32)
-            return LidarUnit(name, np.concatenate([lower, upper]), 48.0e-6, 50.0, 0.1, 120.0, 0.015, 2e-3)
+            return LidarUnit(name, np.concatenate([lower, upper]), 48.0e-6, 65.0, 0.1, 120.0, 0.015, 2e-3)
         case "beams128":
             return LidarUnit(name, _dense_middle(), 53.3e-6, 110.0, 0.1, 245.0, 0.015, 1.5e-3)
         case "solid_state":
