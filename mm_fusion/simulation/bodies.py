@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mm_fusion.simulation.shapes import Mesh, join, tube, RIM, RUBBER
+from mm_fusion.simulation.shapes import RIM, RUBBER, Mesh, join, tube
 
 Size = tuple[float, float, float]
 
@@ -53,8 +53,9 @@ def draw_size(class_name: str, rng: np.random.Generator) -> Size:
 
 
 def build(class_name: str, size: Size, rng: np.random.Generator, moving: bool = True) -> tuple[Part, ...]:
-    """The parts of one road user inside its box; parked two-wheelers have no rider, standing people do not swing.
+    """The parts of one road user inside its box.
 
+    `moving`: two-wheelers have a rider, limbs of people swing.
     Raises `KeyError` for a class that is none of the ten.
     """
     from mm_fusion.simulation import people, things, vehicles

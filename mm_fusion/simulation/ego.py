@@ -33,7 +33,7 @@ def brake_plan(steps: int, rng: np.random.Generator) -> Float64:
 
 
 def ego_motion(ground: Ground, lane: Lane, mover: Mover, s: Float64, rng: np.random.Generator) -> Float64:
-    """(K, 7) knots of `base_link`: rear axle on the ground, weaving a little in its lane, shaken by the road."""
+    """(K, 7) knots of `base_link`: rear axle on the ground, weaving in its lane, shaken by the road."""
     axle = s - mover.axle
     sway, slope = _waves(axle, ((35.0, 0.02), (60.0, 0.05), (110.0, 0.1)), rng)
     direction = lane.path.direction(axle)

@@ -1,4 +1,4 @@
-"""What stands beside roads: buildings, trees, poles, signs, walls, guard rails; and the road surface itself."""
+"""What stands beside roads: buildings, trees, poles, signs, walls, guard rails; and the road itself."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from mm_fusion.simulation.shapes import (
     METAL,
     PAINT,
     PAVING,
+    RUBBER,
     SIGN,
     Material,
     Mesh,
@@ -36,6 +37,11 @@ from mm_fusion.simulation.shapes import (
 
 BELOW = 0.3
 """How far the open country lies under the roads' surface, so that the two never mix."""
+
+
+_LIGHTS = tuple(
+    Material(colour, 0.3, 0.1, 0.3, 0.8) for colour in ((40, 150, 70), (190, 140, 30), (200, 40, 30))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,10 @@ def pave(ground: Ground, road: Road, dashed: Sequence[float] = (0.0,), solid: Se
         parts.append(
             _wall(ground, road, side * (half + walk), -BELOW - 0.3, ground.kerb if walk else 0.0, KERB)
         )
-    parts += [_dashes(ground, road, offset, 3.0, 9.0) for offset in dashed]
-    parts += [_dashes(ground, road, offset, 4.0, 4.0) for offset in solid]
+    crossing = [other for other in ground.roads if other is not road]
+    free = Ground(crossing, np.zeros(2), np.zeros((0, 4)))
+    parts += [_dashes(ground, road, offset, 3.0, 9.0, free) for offset in dashed]
+    parts += [_dashes(ground, road, offset, 4.0, 4.0, free) for offset in solid]
     return join([part for part in parts if len(part.triangles)])
 
 
@@ -90,14 +98,48 @@ def furnish(ground: Ground, style: Style, rng: np.random.Generator) -> Mesh:
             else:
                 parts += _woods(ground, road, side, beside + 9, rng)
             for spacing, offset, make in (
-                (style.trees, beside - 0.5, _tree),
-                (style.poles, road.half_width + 0.6, _lamp_post),
-                (style.signs, road.half_width + 0.7, _sign),
+                (style.trees, beside - 0.45, _tree),
+                (style.poles, road.half_width + 0.35, _lamp_post),
+                (style.signs, road.half_width + 0.35, _sign),
             ):
                 if spacing:
                     parts += _row(ground, road, side, spacing, offset, make, rng)
         if style.rails:
             parts += [guard_rail(ground, road.centre, side * (road.half_width + 0.6)) for side in (-1, 1)]
+    return join(parts)
+
+
+def lamp_row(ground: Ground, path: Path, spacing: float) -> Mesh:
+    """Lamp posts along a line, each with a kerb stone around its foot."""
+    parts = []
+    for s in np.arange(spacing / 2, path.length, spacing):
+        xy = path.at(np.array([s]))
+        place = from_rpy_deg((0, 0, 0), (*xy[0], float(ground.height(xy)[0])))
+        foot = cuboid((0, 0, 0.1), (0.5, 0.5, 0.5), KERB)
+        parts.append(join([column((0, 0), 0.09, -0.3, 6.0, METAL, 0.7), foot]).moved(place))
+    return join(parts)
+
+
+def signal_mast(ground: Ground, arm: Road) -> Mesh:
+    """Traffic lights at the right of those who come in along an arm, whose line leads away."""
+    xy = arm.centre.at(np.array([0.0]), arm.half_width + 0.6)
+    direction = arm.centre.direction(np.array([0.0]))[0]
+    yaw = float(np.degrees(np.arctan2(direction[1], direction[0])))
+    box = cuboid((0.1, 0, 2.7), (0.25, 0.3, 0.85), RUBBER)
+    lamps = [cuboid((0.24, 0, 2.4 + 0.28 * i), (0.04, 0.18, 0.18), lamp) for i, lamp in enumerate(_LIGHTS)]
+    place = from_rpy_deg((0, 0, yaw), (*xy[0], float(ground.height(xy)[0])))
+    return join([column((0, 0), 0.06, -0.3, 3.0, METAL), box, *lamps]).moved(place)
+
+
+def zebra(ground: Ground, road: Road, s: float) -> Mesh:
+    """A pedestrian crossing painted over a road at `s`."""
+    parts = []
+    for offset in np.arange(-road.half_width + 0.5, road.half_width - 0.5, 1.0):
+        along = np.linspace(s - 1.5, s + 1.5, 3)
+        xy = np.stack([road.centre.at(along, offset + w) for w in (0.0, 0.5)], axis=1)
+        flat = xy.reshape(-1, 2)
+        z = ground.terrain(flat, ground.edge(flat)).reshape(xy.shape[:2]) + 0.012
+        parts.append(sheet(np.dstack([xy, z]), PAINT))
     return join(parts)
 
 
@@ -112,7 +154,7 @@ def guard_rail(ground: Ground, path: Path, offset: float) -> Mesh:
         faces.append(np.stack([np.column_stack([line, z + h]) for h in (0.45, 0.6, 0.75)], axis=1))
     rail = [sheet(face, METAL) for face in faces]
     rail.append(sheet(np.stack([faces[0][:, 2], faces[1][:, 2]], axis=1), METAL))
-    posts = [column(p, 0.06, h - 0.3, h + 0.6, METAL) for p, h in zip(xy[::1], z[::1])]
+    posts = [column(p, 0.06, h - 0.3, h + 0.6, METAL) for p, h in zip(xy, z)]
     return join([*rail, *posts])
 
 
@@ -160,7 +202,7 @@ def _wall(ground: Ground, road: Road, offset: float, low: float, high: float, ma
 def _sheet_off_roads(
     ground: Ground, xy: Float64, low: float, high: float, material: Material, others: bool
 ) -> Mesh:
-    """A sheet over (A, B, 2) points, lifted from `low` to `high` across, cut out where it would lie on a road."""
+    """A sheet over (A, B, 2) points, lifted from `low` to `high` across, cut out on other roads."""
     flat = xy.reshape(-1, 2)
     edge = ground.edge(flat)
     z = ground.terrain(flat, edge).reshape(xy.shape[:2]) + np.linspace(low, high, xy.shape[1])
@@ -172,22 +214,15 @@ def _sheet_off_roads(
     return Mesh(mesh.vertices, mesh.triangles[keep], mesh.colours[keep], mesh.optics[keep])
 
 
-def _dashes(ground: Ground, road: Road, offset: float, length: float, period: float) -> Mesh:
-    parts = []
-    for start in np.arange(0.0, road.centre.length - length, period):
-        s = np.linspace(start, start + length, 3)
-        xy = np.stack([road.centre.at(s, offset + w) for w in (-0.07, 0.07)], axis=1)
-        flat = xy.reshape(-1, 2)
-        others = [r for r in ground.roads if r is not road]
-        if others and _on_any(ground, others, flat):
-            continue
-        z = ground.terrain(flat, ground.edge(flat)).reshape(xy.shape[:2]) + 0.012
-        parts.append(sheet(np.dstack([xy, z]), PAINT))
-    return join(parts)
-
-
-def _on_any(ground: Ground, roads: Sequence[Road], xy: Float64) -> bool:
-    return bool((Ground(roads, np.zeros(2), np.zeros((0, 4))).edge(xy) < 0.5).any())
+def _dashes(ground: Ground, road: Road, offset: float, length: float, period: float, others: Ground) -> Mesh:
+    """Painted pieces along a road, left out where `others` cross it."""
+    starts = np.arange(0.0, max(road.centre.length - length, 0.1), period)
+    s = starts[:, None] + np.linspace(0, length, 3)
+    xy = np.stack([road.centre.at(s, offset + w) for w in (-0.07, 0.07)], axis=2)
+    flat = xy.reshape(-1, 2)
+    z = (ground.terrain(flat, ground.edge(flat)) + 0.012).reshape(xy.shape[:3])
+    clear = (others.edge(flat) > 0.5).reshape(len(starts), -1).all(1)
+    return join([sheet(np.dstack([xy[i], z[i]]), PAINT) for i in np.flatnonzero(clear)])
 
 
 def _houses(ground: Ground, road: Road, side: int, style: Style, rng: np.random.Generator) -> list[Mesh]:
@@ -218,7 +253,7 @@ def _row(ground: Ground, road: Road, side: int, spacing: float, offset: float, m
     parts = []
     for s in np.arange(rng.uniform(0, spacing), road.centre.length, spacing):
         place = float(s + rng.uniform(-0.2, 0.2) * spacing)
-        away = side * (offset + float(rng.uniform(0, 0.3)))
+        away = side * (offset + float(rng.uniform(0, 0.1)))
         xy = road.centre.at(np.array([place]), away)
         if rng.random() < 0.85 and ground.edge(xy)[0] > 0.3:
             parts.append(_placed(ground, road, place, away, make(side, rng)))

@@ -37,9 +37,10 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lane:
-    """A line that traffic follows. kind: `road`, `cycle` (the lane's right side), `walk`.
+    """A line that traffic follows. kind: `road`, `aisle` (cars alone), `cycle`, `walk`.
 
-    density: road users per metre at normal traffic; slow: (s, speed) from which on another speed is wished.
+    density: road users per metre at normal traffic; slow: (s, speed) from which on another speed is wished;
+    enter_until: nobody starts further along than this.
     """
 
     path: Path
@@ -49,13 +50,14 @@ class Lane:
     give_ways: tuple[GiveWay, ...] = ()
     signals: tuple[Signal, ...] = ()
     slow: tuple[tuple[float, float], ...] = ()
+    enter_until: float = 1e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Map:
     """Everything that does not move. lanes[0] is where the own car drives from `ego_start` m on.
 
-    slots (M, 3): x, y, yaw of parking places; works (W, 3): x, y, yaw where a lane is closed for road works.
+    slots (M, 3): x, y, yaw of parking places; works: lines along which there are road works.
     """
 
     ground: Ground
@@ -63,17 +65,27 @@ class Map:
     lanes: tuple[Lane, ...]
     ego_start: float
     slots: Float64 = field(default_factory=lambda: np.zeros((0, 3)))
-    works: Float64 = field(default_factory=lambda: np.zeros((0, 3)))
+    works: tuple[Path, ...] = ()
     signal_period_s: float = 24.0
 
 
 def make_map(scenario: str, rng: np.random.Generator, duration_s: float) -> Map:
     """One map of that kind, long enough for the time; `ConfigurationError` for a kind that does not exist."""
-    from mm_fusion.simulation import map_layouts
+    from mm_fusion.simulation import map_junctions, map_layouts
 
     match scenario:
         case "straight":
             return map_layouts.straight(rng, duration_s)
+        case "curve":
+            return map_layouts.curve(rng, duration_s)
+        case "highway":
+            return map_layouts.highway(rng, duration_s)
+        case "parking":
+            return map_layouts.parking(rng, duration_s)
+        case "intersection":
+            return map_junctions.intersection(rng, duration_s)
+        case "roundabout":
+            return map_junctions.roundabout(rng, duration_s)
         case _:
             raise ConfigurationError(f"scenario: expected one of {', '.join(SCENARIOS)}, got {scenario!r}")
 

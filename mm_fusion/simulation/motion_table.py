@@ -33,7 +33,8 @@ class MotionTable:
         """(N, 7) values and (N, 7) rates at a time; `ConfigurationError` outside the drive."""
         if not self.start_s <= time_s <= self.end_s:
             raise ConfigurationError(
-                f"drive: known from {self.start_s:g} to {self.end_s:g} s, asked for {time_s:g} s; make a longer world"
+                f"drive: known from {self.start_s:g} to {self.end_s:g} s, asked for {time_s:g} s; "
+                "make a longer world"
             )
         interval = min(int((time_s - self.start_s) / STEP_S), len(self._coefficients) - 1)
         u = time_s - self.start_s - interval * STEP_S

@@ -38,7 +38,7 @@ def _cloth(rng: np.random.Generator) -> Material:
 
 
 def pedestrian(size: Size, rng: np.random.Generator, moving: bool) -> tuple[Part, ...]:
-    """A person with head, trunk, two legs and two arms; legs and arms swing against each other while walking."""
+    """A person with head, trunk, legs and arms, which swing against each other while walking."""
     length, width, height = size
     coat, trousers = _cloth(rng), _cloth(rng)
     hip, shoulder, thick = 0.48 * height, 0.81 * height, 0.045 * height
@@ -141,7 +141,7 @@ def _rider(
     width: float,
     rng: np.random.Generator,
 ) -> list[Mesh]:
-    """Trunk, head and arms of somebody who sits at `saddle` and holds on at `handles`, `height` high in all."""
+    """Trunk, head and arms of somebody who sits at `saddle`, hands at `handles`, `height` high in all."""
     coat = _cloth(rng)
     x, _, z = saddle
     neck = (x + 0.22, 0.0, height - 0.27)

@@ -84,9 +84,11 @@ def _enter(index: int, lane: Lane, people: Population, rng: np.random.Generator)
     if lane.path.length < room + 10:
         return
     for _ in range(4):
-        s = float(rng.uniform(rider.mover.back + 1, lane.path.length - rider.mover.front - 5))
+        s = float(
+            rng.uniform(rider.mover.back + 1, min(lane.path.length - rider.mover.front - 5, lane.enter_until))
+        )
         mover = _at(rider.mover, s)
-        if people.take(_discs(lane, mover, extra=0.0 if mover.walks else 1.5)):
+        if people.take(_discs(lane, mover, extra=0.4 if mover.walks else 1.5 + 0.5 * mover.speed)):
             people.riders.append(Rider(rider.class_name, rider.size, mover, rider.trailer))
             return
 
@@ -112,14 +114,19 @@ def _draw_rider(index: int, lane: Lane, rng: np.random.Generator) -> Rider:
                 half,
                 size[1],
                 walks=True,
-                offset=rng.uniform(-0.2, 0.2),
+                offset=float(rng.uniform(-0.05, 0.05)),
                 time_gap=0.5,
             )
             return Rider("pedestrian", size, mover)
         case "cycle":
             return _vehicle("bicycle", index, lane, rng)
+        case "aisle":
+            return _vehicle("car", index, lane, rng)
         case _:
-            return _vehicle(_draw(_ROAD_MIX, rng), index, lane, rng)
+            name = _draw(_ROAD_MIX, rng)
+            # Diggers keep off motorways.
+            name = "truck" if name == "construction_vehicle" and lane.speed > 18 else name
+            return _vehicle(name, index, lane, rng)
 
 
 def _vehicle(name: str, index: int, lane: Lane, rng: np.random.Generator) -> Rider:
@@ -166,31 +173,28 @@ def _park(plan: Map, people: Population, traffic: float, rng: np.random.Generato
 
 
 def _close_lanes(plan: Map, people: Population, rng: np.random.Generator) -> None:
-    """Road works: barriers across, cones in a row along the lane's side, an excavator behind them."""
-    for x, y, yaw in plan.works:
-        ahead, left = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
-
-        def put(name: str, along: float, aside: float, turn: float) -> None:
-            at = np.array([x, y]) + along * ahead + aside * left  # noqa: B023 (called within the turn)
-            _stand(people, name, draw_size(name, rng), (float(at[0]), float(at[1]), yaw + turn))  # noqa: B023
-
-        put("barrier", 0.0, 0.0, 0.0)
-        put("construction_vehicle", 9.0, -0.3, float(rng.normal(0, 0.15)))
-        for along in np.arange(1.5, 20, 2.6):
-            put("traffic_cone", float(along), 1.75, 0.0)
-        for along in np.arange(16.0, 24.0, 3.2):
-            put("barrier", float(along), 0.6, np.pi / 2)
+    """Road works: barriers across, cones in a row along the traffic's side, an excavator behind them."""
+    for works in plan.works:
+        things = [("barrier", 0.5, 0.0, 0.0), ("construction_vehicle", 10.0, -0.3, float(rng.normal(0, 0.1)))]
+        things += [("traffic_cone", along, 1.3, 0.0) for along in np.arange(2.5, 20, 2.6)]
+        things += [("barrier", along, 0.6, np.pi / 2) for along in np.arange(17.0, 25.0, 3.2)]
+        for name, along, aside, turn in things:
+            (x, y), (dx, dy) = works.at(np.array(along), aside), works.direction(np.array(along))
+            place = (float(x), float(y), float(np.arctan2(dy, dx)) + turn)
+            _stand(people, name, draw_size(name, rng), place)
 
 
 def _wait(plan: Map, people: Population, traffic: float, rng: np.random.Generator) -> None:
-    """People who stand and talk on the pavements."""
-    walks = [lane for lane in plan.lanes if lane.kind == "walk" and lane.path.length > 15]
-    for lane in walks:
-        for _ in range(int(rng.poisson(0.006 * traffic * lane.path.length))):
-            s = np.array([rng.uniform(2, lane.path.length - 2)])
+    """People who stand and talk at the far side of the pavements."""
+    for road in plan.ground.roads:
+        if road.pavement < 3.5:
+            continue
+        for _ in range(int(rng.poisson(0.012 * traffic * road.centre.length))):
+            s, side = rng.uniform(2, road.centre.length - 2), rng.choice([-1.0, 1.0])
             for _ in range(int(rng.integers(1, 4))):
-                at = lane.path.at(s + rng.normal(0, 0.8), rng.choice([-1.0, 1.0]) * rng.uniform(0.7, 1.0))[0]
-                if plan.ground.edge(at[None])[0] > 0.4:
+                away = side * (road.half_width + rng.uniform(3.3, 3.55))
+                at = road.centre.at(np.array(s + rng.normal(0, 0.9)), away)
+                if plan.ground.edge(at[None])[0] > 3.2:
                     place = (float(at[0]), float(at[1]), float(rng.uniform(-np.pi, np.pi)))
                     _stand(people, "pedestrian", draw_size("pedestrian", rng), place)
 
@@ -211,8 +215,8 @@ def footprint(place: tuple[float, float, float], size: Size) -> Float64:
     length, width, turn = size[0], size[1], 0.0
     if width > length:
         length, width, turn = width, length, np.pi / 2
-    along = np.linspace(-1, 1, max(int(np.ceil(length / width)), 1)) * (length - width) / 2
-    radius = 0.55 * width
+    along = np.linspace(-1, 1, max(int(np.ceil(1.5 * length / width)), 1)) * (length - width) / 2
+    radius = 0.62 * width
     return np.column_stack(
         [x + along * np.cos(yaw + turn), y + along * np.sin(yaw + turn), np.full(len(along), radius)]
     )
@@ -224,4 +228,4 @@ def _discs(lane: Lane, mover: Mover, extra: float) -> Float64:
         mover.s - mover.back - extra, mover.s + mover.front + extra + 0.5, max(0.6 * mover.width, 0.4)
     )
     xy = lane.path.at(s, mover.offset)
-    return np.column_stack([xy, np.full(len(xy), 0.55 * mover.width)])
+    return np.column_stack([xy, np.full(len(xy), 0.6 * mover.width)])

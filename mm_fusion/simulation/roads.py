@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mm_fusion.measurements import Float64
 
@@ -53,7 +54,7 @@ class Path:
         return Path(self.at(self.samples(2.0))[::-1])
 
 
-def line(start: Sequence[float], end: Sequence[float]) -> Float64:
+def line(start: ArrayLike, end: ArrayLike) -> Float64:
     """(K, 2) points of a straight piece, about 4 m apart."""
     a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
     count = max(int(np.hypot(*(b - a)) / 4), 1) + 1
@@ -61,13 +62,13 @@ def line(start: Sequence[float], end: Sequence[float]) -> Float64:
 
 
 def arc(centre: Sequence[float], radius: float, start: float, end: float) -> Float64:
-    """(K, 2) points of a circular piece from one angle to another (rad), at most 1.5 m or 10 degrees apart."""
+    """(K, 2) points of a circular piece from one angle to another (rad), 1.5 m or 10 degrees apart."""
     count = max(int(abs(end - start) * max(radius / 1.5, 5.7)), 2) + 1
     angle = np.linspace(start, end, count)
     return np.asarray(centre) + radius * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
-def bend(start: Sequence[float], yaw: float, end: Sequence[float], end_yaw: float) -> Float64:
+def bend(start: ArrayLike, yaw: float, end: ArrayLike, end_yaw: float) -> Float64:
     """(K, 2) points of a turn that leaves and arrives in given directions (a Bezier curve)."""
     a, d = np.asarray(start, np.float64), np.asarray(end, np.float64)
     turn = abs((end_yaw - yaw + np.pi) % (2 * np.pi) - np.pi)
@@ -79,13 +80,41 @@ def bend(start: Sequence[float], yaw: float, end: Sequence[float], end_yaw: floa
     return (1 - u) ** 3 * a + 3 * u * (1 - u) ** 2 * b + 3 * u**2 * (1 - u) * c + u**3 * d
 
 
+def rounded(corners: Float64, width: float) -> Float64:
+    """(K, 2) points of a line through corners (C, 2) that are cut over about `width` m."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
+    s = np.linspace(0, along[-1], max(int(along[-1] / 0.3), 4))
+    dense = np.column_stack([np.interp(s, along, axis) for axis in corners.T])
+    half = max(int(width / 0.6), 1)
+    kernel = np.hanning(2 * half + 3)[1:-1]
+    ends = [2 * dense[0] - dense[half:0:-1], dense, 2 * dense[-1] - dense[-2 : -half - 2 : -1]]
+    padded = np.concatenate(ends)
+    smooth = [np.convolve(axis, kernel / kernel.sum(), mode="valid") for axis in padded.T]
+    return np.column_stack(smooth)[::3]
+
+
+def winding(length: float, rng: np.random.Generator, tightest: float, widest: float) -> Float64:
+    """(K, 2) points, about 2 m apart, of a line from the origin along x that turns left and right in arcs."""
+    s = np.arange(0.0, length, 2.0)
+    bends, at, side = np.zeros_like(s), 0.0, rng.choice([-1.0, 1.0])
+    while at < length:
+        radius, straight = np.exp(rng.uniform(np.log(tightest), np.log(widest))), rng.uniform(15, 50)
+        # A full turn is twice what leads from one heading's limit to the other, so that it never comes back.
+        arc_length = radius * np.radians(rng.uniform(35, 60)) * (1.0 if at == 0 else 2.0)
+        bends[(s >= at + straight) & (s < at + straight + arc_length)] = side / radius
+        at, side = at + straight + arc_length, -side
+    kernel = np.hanning(11) / np.hanning(11).sum()
+    heading = np.cumsum(np.convolve(bends, kernel, mode="same")) * 2.0
+    return np.cumsum(2.0 * np.column_stack([np.cos(heading), np.sin(heading)]), axis=0)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Road:
-    """A strip of asphalt. half_width: m from the centre line to the kerb; pavement: its width beyond, 0 for none."""
+    """A strip of asphalt. half_width: m from centre line to kerb; pavement: its width, 0 for none."""
 
     centre: Path
     half_width: float
-    pavement: float = 3.0
+    pavement: float = 3.6
 
 
 class Ground:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mm_fusion.measurements import Float32, Float64
 from mm_fusion.simulation.motion_table import body_rates, rotations
-from mm_fusion.simulation.shapes import Mesh, join
+from mm_fusion.simulation.shapes import join
 from mm_fusion.simulation.world import World
 
 REACH = 160.0
@@ -159,7 +159,7 @@ class Hits:
 
     @cached_property
     def point(self) -> Float32:
-        """(N, 3) the same in the axes of the part that was hit (the world for what stands): seeds of texture."""
+        """(N, 3) the same in the axes of the part that was hit (the world for what stands), for texture."""
         out = self.world_point.copy()
         row = self._row
         moved = np.flatnonzero(row)

@@ -17,8 +17,8 @@ Colour = tuple[int, int, int]
 class Material:
     """What a surface is made of, as each sensor sees it.
 
-    colour RGB; reflectivity 0..1 at LiDAR wavelengths (1: retro-reflecting); rcs: radar weight of one hit, 1 for
-    bare metal; roughness 0..1 (0 mirrors radar, 1 scatters it); glow 0..1: lamps that shine at night.
+    colour RGB; reflectivity 0..1 at LiDAR wavelengths (1: retro-reflecting); rcs: radar weight of one hit, 1
+    for bare metal; roughness 0..1 (0 mirrors radar, 1 scatters it); glow 0..1: lamps that shine at night.
     """
 
     colour: Colour

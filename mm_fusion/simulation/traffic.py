@@ -19,7 +19,7 @@ HEIGHT_EVERY = 4
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """Somebody on a lane at the start. front, back: m from the lane point to the ends of the body (and trailer).
+    """Somebody on a lane at the start. front, back: m to the ends of the body and trailer.
 
     axle: m from the lane point back to the axle that follows the lane; offset: m left of the lane.
     """
@@ -109,7 +109,7 @@ def on_ground(
     width: float,
     walks: bool,
 ) -> Float64:
-    """(K, 7) knots of a body at points (K, 2) heading along `direction` (K, 2): height and tilt of the ground."""
+    """(K, 7) knots of a body at points (K, 2) heading along (K, 2): height and tilt of the ground."""
     z, pitch, roll = _settle(ground, xy, direction, length, width)
     if walks:
         pitch, roll = np.zeros_like(pitch), np.zeros_like(roll)

@@ -50,17 +50,16 @@ def drive(
             wish = movers[i, 2]
             for w in range(len(slows)):
                 if int(slows[w, 0]) == lane_of[i] and s[i] > slows[w, 1]:
-                    wish = min(movers[i, 2], slows[w, 2])
+                    wish = min(movers[i, 2], slows[w, 2])  # the last one passed counts
             best = _idm(v[i], wish, 1e3, v[i], movers[i])
             front = s[i] + movers[i, 3]
             end = (lane_count[lane_of[i]] - 1) * point_step - front
             best = min(best, _idm(v[i], wish, end, 0.0, movers[i]))
             best = min(best, _follow(i, s, v, movers, lane_of, wish))
-            if kind[i] == VEHICLE:
-                seen, speed = _ahead(
-                    i, s, v, here, table, lane_first, lane_count, point_step, movers, lane_of, kind, obstacles
-                )
-                best = min(best, _idm(v[i], wish, seen, speed, movers[i]))
+            seen, speed = _ahead(
+                i, s, v, here, table, lane_first, lane_count, point_step, movers, lane_of, kind, obstacles
+            )
+            best = min(best, _idm(v[i], wish, seen, speed, movers[i]))
             stop = _stop_line(
                 i,
                 step * dt,
@@ -107,14 +106,16 @@ def _idm(v: float, wish: float, gap: float, leader: float, mover: Float64) -> fl
 @njit(cache=True)
 def _place(
     table: Float64, first: np.ndarray, count: np.ndarray, step: float, lane: int, s: float, offset: float
-) -> Float64:
+) -> tuple[float, float, float, float]:
     at = max(s, 0.0) / step
     k = min(int(at), count[lane] - 2)
     f = at - k
-    a, b = table[first[lane] + k], table[first[lane] + k + 1]
-    out = a + f * (b - a)
-    out[0], out[1] = out[0] - offset * out[3], out[1] + offset * out[2]
-    return out
+    a, b = first[lane] + k, first[lane] + k + 1
+    x = table[a, 0] + f * (table[b, 0] - table[a, 0])
+    y = table[a, 1] + f * (table[b, 1] - table[a, 1])
+    cos = table[a, 2] + f * (table[b, 2] - table[a, 2])
+    sin = table[a, 3] + f * (table[b, 3] - table[a, 3])
+    return x - offset * sin, y + offset * cos, cos, sin
 
 
 @njit(cache=True)
@@ -145,35 +146,49 @@ def _ahead(
     obstacles: Float64,
 ) -> tuple[float, float]:
     """Gap to, and speed along the way of, the first thing on other lanes that stands in the way."""
-    reach = min(12.0 + v[i] * 1.5 + v[i] * v[i] / 6.0, 70.0)
-    start, gap, speed = s[i] + movers[i, 3], 1e3, 0.0
+    reach = min(12.0 + v[i] * 1.5 + v[i] * v[i] / 6.0, 70.0) if kind[i] == VEHICLE else 3.0
+    start, gap, speed = s[i] + movers[i, 3], int(reach), 0.0
+    way = np.empty((gap, 4))
+    for far in range(gap):
+        way[far] = _place(table, first, count, step, lane_of[i], start + far, movers[i, 9])
+    middle = way[gap // 2]
+    nothing = gap
     for j in range(len(s) + len(obstacles)):
-        if j < len(s):
-            if j == i or lane_of[j] == lane_of[i]:
-                continue
-            x, y, wide = here[j, 0], here[j, 1], 0.5 * movers[j, 5]
-            longest = max(movers[j, 3], movers[j, 4])
-        else:
-            x, y, wide = obstacles[j - len(s), 0], obstacles[j - len(s), 1], obstacles[j - len(s), 2]
-            longest = 0.0
-        if np.hypot(x - here[i, 0], y - here[i, 1]) > reach + movers[i, 3] + longest:
+        moves = j < len(s)
+        if moves and (j == i or lane_of[j] == lane_of[i] or (kind[i] == WALKER and kind[j] == WALKER)):
             continue
-        discs = 1 if longest < 1.2 else 5
+        o = j - len(s)
+        x, y, wide = (
+            (here[j, 0], here[j, 1], 0.5 * movers[j, 5])
+            if moves
+            else (obstacles[o, 0], obstacles[o, 1], obstacles[o, 2])
+        )
+        walks = moves and kind[j] == WALKER
+        longest = 0.0
+        if moves:
+            longest = 2.4 * v[j] + 0.5 if walks else max(movers[j, 3], movers[j, 4])
+        clear = 0.5 * movers[i, 5] + wide + (0.4 if walks else 0.25)
+        if np.hypot(x - middle[0], y - middle[1]) > 0.5 * reach + longest + clear + 1.0:
+            continue
+        discs = 4 if walks else (int(2 * longest / wide) + 2 if longest > 1.2 else 1)
         for d in range(discs):
             px, py = x, y
-            if discs > 1:
+            if walks:  # where they will be within the next seconds
+                px, py = x + 0.8 * d * v[j] * here[j, 2], y + 0.8 * d * v[j] * here[j, 3]
+            elif discs > 1:
                 along = -movers[j, 4] + wide + d / (discs - 1) * (movers[j, 3] + movers[j, 4] - 2 * wide)
                 px, py = x + along * here[j, 2], y + along * here[j, 3]
-            clear = 0.5 * movers[i, 5] + wide + (0.25 if j >= len(s) or kind[j] == VEHICLE else 0.5)
-            far = 0.0
-            while far < reach and far < gap:
-                p = _place(table, first, count, step, lane_of[i], start + far, movers[i, 9])
-                if (p[0] - px) ** 2 + (p[1] - py) ** 2 < clear * clear:
+            far = 0
+            while far < gap:
+                apart = np.hypot(way[far, 0] - px, way[far, 1] - py)
+                if apart < clear:
                     gap = far
-                    speed = v[j] * max(here[j, 2] * p[2] + here[j, 3] * p[3], 0.0) if j < len(s) else 0.0
+                    speed = (
+                        v[j] * max(here[j, 2] * way[far, 2] + here[j, 3] * way[far, 3], 0.0) if moves else 0.0
+                    )
                     break
-                far += 1.0
-    return max(gap - 1.0, 0.2), speed
+                far += max(1, int(apart - clear))  # nothing nearer than that can touch
+    return (1e3, 0.0) if gap == nothing else (max(gap - 1.0, 0.2), speed)
 
 
 @njit(cache=True)
@@ -237,10 +252,10 @@ def _busy(
         if waits and kind[i] == VEHICLE:
             continue
         far = -movers[j, 4]
-        until = movers[j, 3] + v[j] * rule[5]
+        until = movers[j, 3] + max(v[j], 1.5 if kind[i] == WALKER and v[j] > 0.2 else 0.0) * rule[5]
         while far <= until:
-            p = _place(table, first, count, step, lane_of[j], s[j] + far, movers[j, 9])
-            if (p[0] - rule[2]) ** 2 + (p[1] - rule[3]) ** 2 < rule[4] * rule[4]:
+            x, y, _, _ = _place(table, first, count, step, lane_of[j], s[j] + far, movers[j, 9])
+            if (x - rule[2]) ** 2 + (y - rule[3]) ** 2 < rule[4] * rule[4]:
                 return True
             far += 1.5
     return False

@@ -64,11 +64,11 @@ def car(size: Size, rng: np.random.Generator) -> tuple[Part, ...]:
 
     lower = loft(
         [
-            (at(0.0), 1.6 * sill, 0.93 * waist, 0.9 * half, 0.85 * half),
+            (at(0.006), 1.6 * sill, 0.93 * waist, 0.9 * half, 0.85 * half),
             (at(0.04), sill, waist, half, 0.95 * half),
             (at(screen), sill, waist, half, 0.95 * half),
             (at(0.95), sill, bonnet, 0.97 * half, 0.88 * half),
-            (at(1.0), 1.5 * sill, 0.86 * bonnet, 0.85 * half, 0.78 * half),
+            (at(0.994), 1.5 * sill, 0.86 * bonnet, 0.85 * half, 0.78 * half),
         ],
         paint,
     )
@@ -119,7 +119,7 @@ def truck(size: Size, rng: np.random.Generator) -> tuple[Part, ...]:
     length, width, height = size
     paint, half = draw_paint(rng), 0.48 * width
     cab_length = float(np.clip(0.24 * length, 1.7, 2.3))
-    front, cab_back = length / 2, length / 2 - cab_length
+    front, cab_back = length / 2 - 0.02, length / 2 - cab_length
     cab_top = min(height, max(0.78 * height, 2.3))
     cab = loft(
         [
@@ -136,7 +136,7 @@ def truck(size: Size, rng: np.random.Generator) -> tuple[Part, ...]:
         ],
         GLASS,
     )
-    cargo = _cargo(-length / 2, cab_back - 0.15, half, height, rng)
+    cargo = _cargo(0.13 - length / 2, cab_back - 0.15, half, height, rng)
     frame = cuboid((-0.03 * length, 0, 0.75), (0.92 * length, 0.4 * width, 0.25), PLASTIC)
     guard = cuboid((-length / 2 + 0.08, 0, 0.55), (0.1, 0.9 * width, 0.12), METAL)
     axles = [front - 0.55 * cab_length, -0.3 * length]
@@ -150,9 +150,9 @@ def bus(size: Size, rng: np.random.Generator) -> tuple[Part, ...]:
     """A city bus: one long body with a band of windows and low skirts."""
     length, width, height = size
     half, paint = 0.49 * width, draw_paint(rng)
-    lower = loft([(s * length / 2, 0.32, 0.42 * height, half, half) for s in (-1, 1)], paint)
+    lower = loft([(s * 0.496 * length, 0.32, 0.42 * height, half, half) for s in (-1, 1)], paint)
     band = loft(
-        [(s * 0.498 * length, 0.42 * height, 0.86 * height, 0.985 * half, 0.97 * half) for s in (-1, 1)],
+        [(s * 0.494 * length, 0.42 * height, 0.86 * height, 0.985 * half, 0.97 * half) for s in (-1, 1)],
         GLASS,
     )
     roof = loft([(s * 0.5 * length, 0.86 * height, height, half, 0.9 * half) for s in (-1, 1)], paint)
@@ -169,7 +169,7 @@ def trailer(size: Size, rng: np.random.Generator) -> tuple[Part, ...]:
     """A semi-trailer: box, tank or curtain sides high over three axles at the back."""
     length, width, height = size
     half = 0.48 * width
-    cargo = _cargo(-length / 2, length / 2, half, height, rng)
+    cargo = _cargo(0.12 - length / 2, length / 2, half, height, rng)
     frame = cuboid((0, 0, 1.0), (0.96 * length, 0.38 * width, 0.3), PLASTIC)
     legs = [cuboid((0.24 * length, s * 0.6 * half, 0.5), (0.15, 0.12, 0.9), METAL) for s in (-1, 1)]
     guard = cuboid((-length / 2 + 0.06, 0, 0.5), (0.08, 0.9 * width, 0.12), METAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from mm_fusion.simulation.motion_table import LEAD_S, MotionTable, body_rates, p
 from mm_fusion.simulation.population import CLEARANCE, Population, Rider, Stander, populate
 from mm_fusion.simulation.traffic import body_motion, on_ground, simulate, step_count, tilt
 from mm_fusion.simulation.weather import Weather, make_weather
+
+if TYPE_CHECKING:
+    from mm_fusion.simulation.lights import Lights
+    from mm_fusion.simulation.scene import Geometry
 
 LONGEST_S = 300.0
 URBAN = ("straight", "curve", "intersection")
@@ -57,6 +62,7 @@ class World:
         self.actors, self.duration_s = actors, duration_s
         self.moving_count = motion.count - 1
         self._motion, self._standing = motion, standing
+        self.cache: dict[str, Any] = {}
         self.sizes = np.array([actor.size for actor in actors]).reshape(-1, 3)
 
     def world_from_base(self, time_s: float) -> Float64:
@@ -105,8 +111,14 @@ class World:
         velocity = np.concatenate([centres, np.zeros((len(self._standing), 3))])
         return (velocity @ self.world_from_base(time_s)[:3, :3])[:, :2]
 
+    def lights(self, time_s: float, reach: float = 60.0) -> Lights:
+        """Head and tail lamps of the own car and of moving vehicles within `reach` m."""
+        from mm_fusion.simulation.lights import lights
+
+        return lights(self, time_s, reach)
+
     @cached_property
-    def geometry(self):  # type: ignore[no-untyped-def]
+    def geometry(self) -> Geometry:
         """What `Scene` casts rays at, made once (`scene.Geometry`)."""
         from mm_fusion.simulation.scene import Geometry
 
