@@ -25,7 +25,7 @@ EARLY_NS = 200_000_000
 """Calibration comes so long before the first measurement."""
 FRAMES = 15
 CAR_XY = (13.1, 2.0)
-SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY, PROC = Path("/dev/shm"), Path("/proc")
 
 _domains = itertools.count(os.getpid())
 
@@ -62,35 +62,29 @@ def vehicle_file(vehicle: VehicleConfig, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def domain(ros: None) -> Iterator[dict[str, str]]:
-    """Environment of a ROS domain of its own; what its processes leave in shared memory is removed."""
-    before = set(os.listdir(SHARED_MEMORY)) if SHARED_MEMORY.is_dir() else set()
-    yield own_domain(10 + next(_domains) % 90)
-    for name in left_behind(before):
-        (SHARED_MEMORY / name).unlink(missing_ok=True)
+def domain(ros: None) -> dict[str, str]:
+    """Environment of a ROS domain of its own."""
+    return own_domain(10 + next(_domains) % 90)
 
 
-def left_behind(before: set[str]) -> list[str]:
-    """Fast DDS's files that are new since `before` and that no living process has open."""
-    if not SHARED_MEMORY.is_dir():
-        return []
-    new = [
-        n
-        for n in set(os.listdir(SHARED_MEMORY)) - before
-        if n.startswith(("fastrtps_", "fastdds_", "sem.fast"))
-    ]
-    used = ""
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        try:
-            used += maps.read_text()
-        except OSError:
-            continue
-    return [name for name in new if name not in used]
+def shared_memory_of(pid: str) -> set[str]:
+    """Fast DDS files that a process holds, mapped or open; empty where it has ended or is another user's."""
+    held: set[str] = set()
+    try:
+        held.update(line.rpartition("/")[2] for line in (PROC / pid / "maps").read_text().splitlines())
+        held.update(Path(os.readlink(link)).name for link in (PROC / pid / "fd").iterdir())
+    except OSError:
+        pass
+    return {name for name in held if name.startswith(("fastrtps_", "fastdds_", "sem.fast"))}
 
 
 @pytest.fixture
 def start(domain: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Child]]:
-    """Starts one of the package's executables by module name; all are ended after the test, newest first."""
+    """Starts one of the package's executables by module name; all are ended after the test, newest first.
+
+    What a killed one leaves in shared memory is removed: only what these children held and nobody else does,
+    since a lock that is taken from another process makes it deaf.
+    """
     children: list[Child] = []
 
     def start_one(module: str, *arguments: object) -> Child:
@@ -100,8 +94,15 @@ def start(domain: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Chil
         return child
 
     yield start_one
+    held: set[str] = set()
     for child in reversed(children):
+        held |= shared_memory_of(str(child.pid))
         child.stop()
+    left = {name for name in held if (SHARED_MEMORY / name).exists()}
+    if left:
+        left -= set().union(*(shared_memory_of(entry.name) for entry in PROC.glob("[0-9]*")))
+    for name in left:
+        (SHARED_MEMORY / name).unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
