@@ -80,6 +80,7 @@ class FusionNode(LifecycleNode):
         """Give everything back, whatever state the node is in."""
         self._stop()
         self._forget()
+        gc.unfreeze()  # else the DDS participant is never collected, and leaves its shared memory behind
 
     # What they do.
 

@@ -153,6 +153,9 @@ def play(args: argparse.Namespace) -> int:
             _play(PlayerNode(reader, args.rate, args.start, args.clock, args.longest_gap), args)
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
+        except Exception:
+            if rclpy.ok():  # else an interrupt has closed the context under a publisher
+                raise
         finally:
             rclpy.try_shutdown()
         for problem in reader.problems:
