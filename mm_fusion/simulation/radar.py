@@ -22,6 +22,9 @@ EDGE_LOSS_DB = 4.0
 """Two-way loss of the antenna at the edge of its field, falling with the square of the angle."""
 RAIN_LOSS_DB = 0.0004
 """Two-way loss per metre and mm/h at 77 GHz; fog costs a radar nothing."""
+DAMPED_RANGE = 14.0
+SIDELOBE = 0.01
+"""Power of the antenna's sidelobes in azimuth: what is weaker beside a strong echo is not told from them."""
 SPREAD_RANGE = 25.0
 """Elevation scatters by what the unit says up to here, and less beyond, where echoes are single ones."""
 BURST_RETURNS = (40, 160)
@@ -94,8 +97,9 @@ class RadarSimulator:
         a, e = np.radians(azimuth), np.radians(rng.normal(0, unit.elevation_deg / 3, len(azimuth)))
         local = np.column_stack([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
         distance = rng.uniform(1.0, unit.reach, len(azimuth))
-        needed = unit.decay_db * np.log10(distance / REFERENCE_RANGE) - unit.snr_db
-        section = 10 ** ((needed + self._edge_loss_db(local) + rng.exponential(4, len(azimuth))) / 10)
+        section = 10 ** (
+            (-self._level_db(distance) + self._edge_loss_db(local) + rng.exponential(4, len(azimuth))) / 10
+        )
         return Scatterers(
             distance,
             local @ view.world_from_radar[:3, :3].T,
@@ -110,8 +114,7 @@ class RadarSimulator:
         unit = self.unit
         local = answers.ray @ view.world_from_radar[:3, :3]
         fading = rng.exponential(1.0, len(local)).clip(1e-6)
-        level = unit.snr_db - unit.decay_db * np.log10(answers.distance.clip(0.3) / REFERENCE_RANGE)
-        level = level - self._edge_loss_db(local)
+        level = self._level_db(answers.distance) - self._edge_loss_db(local)
         level = level - RAIN_LOSS_DB * view.world.weather.rain_mm_h * answers.distance
         power = 10 ** (level / 10) * answers.section * fading
         azimuth, elevation = np.arctan2(local[:, 1], local[:, 0]), np.arcsin(local[:, 2].clip(-1, 1))
@@ -121,6 +124,12 @@ class RadarSimulator:
         whole = _Answers(answers.distance, azimuth, elevation, velocity, power, answers.owner)
         chosen = np.flatnonzero(usable)
         return whole.select(chosen, power[chosen])
+
+    def _level_db(self, distance: Float64) -> Float64:
+        """Level over the threshold of 1 m^2 in the middle of the field; the receiver is damped close by."""
+        decay = self.unit.decay_db * np.log10(distance.clip(0.3) / REFERENCE_RANGE)
+        damped: Float64 = self.unit.snr_db - decay + 20 * np.log10((distance / DAMPED_RANGE).clip(0.05, 1))
+        return damped
 
     def _edge_loss_db(self, local: Float64) -> Float64:
         azimuth = np.degrees(np.arctan2(local[:, 1], local[:, 0])) / self.unit.azimuth_deg
@@ -140,13 +149,17 @@ class RadarSimulator:
         )
         packed = (np.floor(keys).astype(np.int64) + 4096) @ np.array([1 << 26, 1 << 13, 1])
         order = np.lexsort((-answers.power, packed))
-        starts = np.flatnonzero(np.diff(packed[order], prepend=-1))
         if not len(order):
             return answers
+        starts = np.flatnonzero(np.diff(packed[order], prepend=-1))
+        best = order[starts]
         total = np.add.reduceat(answers.power[order], starts)
-        keep = total > 1.0
-        best = order[starts[keep]]
-        return answers.select(best, total[keep])
+        # Cells of one range and Doppler follow each other: the strongest one's sidelobes cover the weak.
+        beams = np.flatnonzero(np.diff(packed[best] >> 13, prepend=-1))
+        strongest = np.maximum.reduceat(total, beams)
+        covered = np.repeat(strongest * SIDELOBE, np.diff(beams, append=len(best)))
+        keep = (total > 1.0) & (total >= covered)
+        return answers.select(best[keep], total[keep])
 
     def _measured(
         self, view: View, cells: _Answers, stamp_ns: int, frame_id: str, rng: np.random.Generator
@@ -199,7 +212,7 @@ class RadarSimulator:
         unit = self.unit
         over_db = 10 * np.log10(cells.power)
         if self._strength_kind == "rcs":
-            over_db = over_db - unit.snr_db + unit.decay_db * np.log10(cells.distance / REFERENCE_RANGE)
+            over_db = over_db - self._level_db(cells.distance)
         return _on_grid(unit.floor_db + over_db, unit.strength_step_db)
 
 

@@ -14,6 +14,7 @@ from mm_fusion.simulation.world import World
 
 GHOST = -2
 """Owner of a return where there is nothing: mirror image, double bounce, interference, false alarm."""
+PATCH_DEPTH = 1.5
 LOW_SHARE = 0.3
 """Share of rays aimed at the lowest half metre, where waves pass under the car in front."""
 MIRRORS = 4
@@ -21,7 +22,7 @@ MIRROR_VOTES = 5
 RAYS_PER_IMAGE = 16
 WALL_MIRROR, ROAD_MIRROR = 0.5, 0.3
 """Power kept by one reflection on a perfectly smooth wall or rail, and on the road at grazing angles."""
-INNER_SHARE, INNER_LOSS, INNER_DEPTH = 0.6, 0.12, 0.9
+INNER_SHARE, INNER_LOSS, INNER_DEPTH = 0.85, 0.12, 0.9
 """Waves that bounce under and inside a vehicle: share of hits, power kept, mean of the added way (m)."""
 BOUNCE_LOSS, BOUNCE_REACH = 2e-4, 30.0
 
@@ -78,7 +79,7 @@ def scatterers_of(view: View, rng: np.random.Generator) -> Scatterers:
     aimed = _unit(points - view.origin)
     targets = view.scene.cast(view.origin, aimed)
     direct = _direct(view, targets, aimed, share)
-    parts = [_clutter(view, hits, rays, solid), direct, _inside(direct, rng), _to_and_fro(direct)]
+    parts = [_clutter(view, hits, rays, solid, rng), direct, _inside(direct, rng), _to_and_fro(direct)]
     parts += [_mirrored(view, mirror, points, share, rng) for mirror in _mirrors(hits)]
     return join(parts)
 
@@ -143,16 +144,24 @@ def _lobe(hits: Hits, rays: Float64) -> Float64:
     return lobe.astype(np.float64)
 
 
-def _clutter(view: View, hits: Hits, rays: Float64, solid: Float64) -> Scatterers:
-    """What stands: each ray answers for the patch it covers, some spots (manholes, joints) far brighter."""
-    keep = np.flatnonzero((hits.actor < 0) & np.isfinite(hits.distance))
+def _clutter(view: View, hits: Hits, rays: Float64, solid: Float64, rng: np.random.Generator) -> Scatterers:
+    """What stands: each ray answers for the patch it covers, some spots (manholes, joints) far brighter.
+
+    A patch is several scatterers at random places within it, since it is larger than a cell.
+    """
+    keep = np.repeat(np.flatnonzero((hits.actor < 0) & np.isfinite(hits.distance)), view.unit.per_patch)
     facing = np.abs((hits.normal[keep] * rays[keep]).sum(1)).clip(0.05, 1)
-    patch = solid[keep] * hits.distance[keep].astype(np.float64) ** 2 / facing
-    lobe = 1.8 * facing**2 + (1 - hits.roughness[keep]) * 16.0 * np.exp(-((1 - facing) / 0.03))
+    distance = hits.distance[keep].astype(np.float64)
+    across = np.sqrt(solid[keep])
+    patch = solid[keep] * distance**2 / facing / view.unit.per_patch
+    lobe = 2.5 * facing**2 + (1 - hits.roughness[keep]) * 16.0 * np.exp(-((1 - facing) / 0.03))
+    shift = rng.uniform(-0.5, 0.5, (len(keep), 2))
+    deep = distance + shift[:, 0] * np.minimum(across * distance / facing, PATCH_DEPTH)
+    left = np.column_stack([-rays[keep, 1], rays[keep, 0], np.zeros(len(keep))])
+    ray = _unit(rays[keep] + (across * shift[:, 1])[:, None] * left)
+    velocity = ((hits.velocity[keep] - view.velocity) * ray).sum(1)
     section = patch * hits.rcs[keep] * lobe * _spots(hits.point[keep])
-    velocity = ((hits.velocity[keep] - view.velocity) * rays[keep]).sum(1)
-    owner = np.full(len(keep), -1, np.int32)
-    return Scatterers(hits.distance[keep].astype(np.float64), rays[keep], velocity, section, owner)
+    return Scatterers(deep.clip(0.3), ray, velocity, section, np.full(len(keep), -1, np.int32))
 
 
 def _spots(point: Float32) -> Float64:

@@ -19,6 +19,7 @@ class RadarUnit:
     snr_db: of 1 m^2 at 30 m, above the detection threshold; decay_db: loss per decade of range (40: radar
     equation; less where sensitivity follows range). elevation_sigma_deg: None for a flat (3D) unit;
     wild_share of returns has `wild_sigma_deg`. floor_db: strength of what is just detected, for `power`.
+    rays, rays_per_actor, per_patch: how finely the scene is sampled. most: returns in one scan.
     """
 
     name: str
@@ -45,6 +46,7 @@ class RadarUnit:
     most: int = 250
     rays: int = 1200
     rays_per_actor: int = 32
+    per_patch: int = 1
     false_alarms: float = 2.0
     interference_chance: float = 0.01
 
@@ -74,7 +76,7 @@ def radar_unit(name: str | None) -> RadarUnit:
                 ambiguity_mps=None,
                 azimuth_sigma_deg=0.6,
                 elevation_sigma_deg=None,
-                snr_db=8.0,
+                snr_db=12.0,
                 strength_kind="rcs",
                 decay_db=30.0,
                 most=125,
@@ -97,14 +99,15 @@ def radar_unit(name: str | None) -> RadarUnit:
                 ambiguity_mps=10.3936,
                 azimuth_sigma_deg=0.5,
                 elevation_sigma_deg=1.7,
-                snr_db=22.0,
+                snr_db=21.5,
                 strength_kind="power",
                 decay_db=9.0,
                 floor_db=45.5,
                 wild_share=0.2,
                 wild_sigma_deg=6.5,
                 most=6000,
-                rays=13000,
+                rays=9000,
+                per_patch=3,
                 rays_per_actor=80,
                 false_alarms=25.0,
                 interference_chance=0.03,
@@ -125,7 +128,7 @@ def radar_unit(name: str | None) -> RadarUnit:
                 ambiguity_mps=None,
                 azimuth_sigma_deg=0.3,
                 elevation_sigma_deg=0.5,
-                snr_db=8.0,
+                snr_db=14.0,
                 strength_kind="rcs",
                 decay_db=30.0,
                 most=800,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from mm_fusion.geometry.motion import ground_radial_velocity
 from mm_fusion.geometry.transforms import from_rpy_deg, transform_points
 from mm_fusion.measurements import EgoMotion, RadarScan
 from mm_fusion.simulation.radar import RadarSimulator
-from mm_fusion.simulation.radar_paths import GHOST
+from mm_fusion.simulation.radar_paths import GHOST, View, _aims, _field_rays, _mirrored, _mirrors
 from mm_fusion.simulation.radar_units import RADAR_UNITS, radar_unit
+from mm_fusion.simulation.scene import Scene
+from mm_fusion.simulation.sensor_motion import sensor_velocity
 
 TIME_S = 2.0
 BUMPER = from_rpy_deg((0, 0, 10), (3.6, 0.2, 0.55))
@@ -147,13 +150,33 @@ def test_cells_that_are_not_resolved_give_one_return(scanned: Callable[..., Scan
 
 
 def test_guard_rails_mirror_traffic(world_of: Callable, sensor_of: Callable[..., SensorConfig]) -> None:
-    world = world_of(scenario="highway")
     radar = RadarSimulator("bumper", sensor_of("radar", unit="ars548"), BUMPER)
-    ghosts = 0
+    radar.unit = replace(radar.unit, false_alarms=0.0, interference_chance=0.0)
+    ghosts = [
+        (radar.scan(world_of(scenario="highway"), t, 5, "bumper", np.random.default_rng(0))[1] == GHOST).sum()
+        for t in np.arange(1.0, 16.0, 2.0)
+    ]
+    assert sum(ghosts) > 10
+
+
+def test_mirror_images_move_as_mirrored_cars_do(world_of: Callable) -> None:
+    world, unit = world_of(scenario="highway"), radar_unit("ars548")
+    checked = 0
     for time_s in (1.0, 2.0, 3.0):
-        _, owner = radar.scan(world, time_s, 5, "bumper", np.random.default_rng(0))
-        ghosts += int((owner == GHOST).sum())
-    assert ghosts > 3 * 3 * radar.unit.false_alarms, "more than the noise's own"
+        pose = world.world_from_base(time_s) @ BUMPER
+        view = View(world, Scene(world, time_s), time_s, pose, sensor_velocity(world, BUMPER, time_s), unit)
+        rng = np.random.default_rng(0)
+        rays, _ = _field_rays(view, rng)
+        points, share = _aims(view, rng)
+        for mirror in _mirrors(view.scene.cast(view.origin, rays)):
+            image = _mirrored(view, mirror, points, share, rng)
+            turned = world.actor_velocities(time_s) @ (np.eye(3) - 2 * np.outer(mirror[:3], mirror[:3]))
+            over_ground = image.velocity + image.ray @ view.velocity
+            expected = image.ray @ turned.T
+            nearest = np.abs(over_ground[:, None] - expected).min(axis=1, initial=np.inf)
+            assert np.mean(nearest < 0.3) > 0.8 or not len(nearest)
+            checked += len(nearest)
+    assert checked > 50
 
 
 @pytest.mark.parametrize("weather", ["fog", "night"])
