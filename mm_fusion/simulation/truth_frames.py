@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 REACH_M = 100.0
 MOVING_FROM = 0.5
 REMEMBERED = 32
+EYE_HEIGHT = 1.8
+VISIBILITY_EDGES = (0.4, 0.6, 0.8)
+"""Visible shares from which on nuScenes' level is 2, 3, 4."""
+OCCLUSION_EDGES = (0.75, 0.4, 0.1)
 
 
 class Sightings:
@@ -123,6 +127,25 @@ def _truncation(rig: Rig, boxes: Float64) -> Float32:
 
 
 def seen_shares(world: World, rig: Rig, t_s: float, near: NDArray[np.int64]) -> dict[str, Float32]:
-    """Columns `occlusion` (0..3, as in KITTI) and `visibility` (nuScenes level) of the objects `near`."""
-    count = len(near)
-    return {"occlusion": np.zeros(count, np.float32), "visibility": np.zeros(count, np.float32)}
+    """Columns `occlusion` (0..3, as in KITTI) and `visibility` (nuScenes level) of the objects `near`.
+
+    Each as the camera sees it that has most of it, and as from above the car where no camera looks.
+    """
+    from mm_fusion.simulation.scene import Scene
+    from mm_fusion.simulation.visibility import seen_by_camera, seen_from
+
+    scene, world_from_base = Scene(world, t_s), world.world_from_base(t_s)
+    around = seen_from(scene, (world_from_base @ [0, 0, EYE_HEIGHT, 1])[:3], REACH_M)
+    visible, inside = around.visible.copy(), np.zeros(len(around.visible), np.float32)
+    for name, model in rig.models.items():
+        seen = seen_by_camera(scene, world_from_base @ rig.mounts[name], model, REACH_M)
+        better = seen.inside > inside
+        visible[better], inside[better] = seen.visible[better], seen.inside[better]
+    share = visible[near]
+    level = np.where(share > 0, 1 + np.digitize(share, VISIBILITY_EDGES), 0)
+    return {"occlusion": occlusion_of(share), "visibility": level.astype(np.float32)}
+
+
+def occlusion_of(share: Float32) -> Float32:
+    """(N,) 0 free, 1 partly, 2 largely hidden, 3 as good as hidden, of visible shares."""
+    return (share[:, None] < np.array(OCCLUSION_EDGES)).sum(1).astype(np.float32)

@@ -122,6 +122,18 @@ class StubCamera:
         return pixels, instances, np.full(shape, CAR_RANGE, np.float32)
 
 
+@dataclass
+class StubSeen:
+    """Everything is seen, and half of it in the camera."""
+
+    visible: np.ndarray
+    inside: np.ndarray
+
+
+def stub_seen(*_: object) -> StubSeen:
+    return StubSeen(np.ones(1, np.float32), np.full(1, 0.5, np.float32))
+
+
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the stubs in the place of the real world and sensors."""
     for name, members in {
@@ -129,6 +141,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
         "lidar": {"LidarSimulator": StubLidar},
         "radar": {"RadarSimulator": StubRadar},
         "camera": {"CameraSimulator": StubCamera},
+        "scene": {"Scene": lambda world, t_s: None},
+        "visibility": {"seen_from": stub_seen, "seen_by_camera": stub_seen},
     }.items():
         module = ModuleType(f"mm_fusion.simulation.{name}")
         module.__dict__.update(members)
