@@ -13,10 +13,10 @@ VERSION = "0.1.0"
 
 
 def data_files() -> list[tuple[str, list[str]]]:
-    """Files for `share/`, as (folder, files): ament index, manifest, launch and config with its folders."""
+    """Files for `share/`, as (folder, files): ament index, manifest, launch, config and sample recording."""
     share = f"share/{NAME}"
     found = [("share/ament_index/resource_index/packages", [f"resource/{NAME}"]), (share, ["package.xml"])]
-    for top in ("launch", "config"):
+    for top in ("launch", "config", "rosbags"):
         for folder in sorted({path.parent for path in Path(ROOT, top).rglob("*") if path.is_file()}):
             files = sorted(folder.glob("*"))
             names = [

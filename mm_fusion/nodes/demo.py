@@ -135,18 +135,23 @@ def _recording(args: argparse.Namespace) -> Recording:
 
 
 SAMPLE_VEHICLE = "nuscenes_like"
+SAMPLE_SCENARIO = "intersection"
+SAMPLE_S = 5.5
 
 
 def _sample(path: Path, vehicle: VehicleConfig) -> Path:
-    """A short drive made by ray casting, kept for the next time."""
+    """A short simulated drive like that in `rosbags/sample`, kept for the next time."""
     if path.exists():
         return path
     from tqdm import tqdm
 
-    from mm_fusion.simulation.recording import write_street_bag
+    from mm_fusion.simulation.bag import write_bag
+    from mm_fusion.simulation.rig import RigOptions
+    from mm_fusion.simulation.simulator import Simulator
 
-    with tqdm(desc="making a sample recording", unit="scans", disable=None) as bar:
-        write_street_bag(path, vehicle, progress=lambda done, total: _advance(bar, done, total))
+    simulator = Simulator(vehicle, SAMPLE_SCENARIO, options=RigOptions(camera_width_px=352, lidar_step=4))
+    with tqdm(desc="making a sample recording", unit="%", total=100, disable=None) as bar:
+        write_bag(path, simulator, SAMPLE_S, lambda share: _advance(bar, round(100 * share), 100))
     return path
 
 

@@ -32,7 +32,7 @@ def write_pictures(bag: Path, vehicle: VehicleConfig, recorded: Path, out: Path)
     truths = {truth.stamp_ns: truth.objects for truth in read_truth(bag)}
     video = write_video(out / "birds_eye.mp4", birds_eye_views(bag, vehicle, results, truths))
     written = [video]
-    for camera, picture in best_overlay(bag, vehicle, results):
+    for camera, picture in best_overlay(bag, vehicle, results, truths):
         written.append(write_picture(out / f"overlay_{camera}.jpg", picture))
     return written
 
@@ -60,20 +60,21 @@ def birds_eye_views(
 
 
 def best_overlay(
-    bag: Path, vehicle: VehicleConfig, results: dict[int, Detections]
+    bag: Path, vehicle: VehicleConfig, results: dict[int, Detections], truths: dict[int, Detections]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Camera name and picture of every camera in the frame with most objects of a known class."""
+    """Camera name and picture, with truth dashed, of every camera in the frame with most known objects."""
     if not results:
         return
     chosen = max(results, key=lambda stamp_ns: (np.sum(results[stamp_ns].score), -stamp_ns))
     for frame in frames_of(bag, vehicle):
         if frame.stamp_ns == chosen:
-            yield from overlays(frame, results[chosen], [n for n, k in frame.kinds.items() if k == "camera"])
+            cameras = [name for name, kind in frame.kinds.items() if kind == "camera"]
+            yield from overlays(frame, results[chosen], cameras, _nearest(truths, chosen))
             return
 
 
 def overlays(
-    frame: Frame, detections: Detections, cameras: Sequence[str]
+    frame: Frame, detections: Detections, cameras: Sequence[str], truth: Detections | None = None
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Camera name and picture of those of `cameras` that have an image in `frame`."""
     from mm_fusion.viewing.overlay import draw_overlay
@@ -84,7 +85,7 @@ def overlays(
             image = decoded(frame.measurements[name])
             assert isinstance(image, CameraImage)
             camera_from_base = inverse(frame.calibration.base_from_sensor[name])
-            yield name, draw_overlay(decode_pixels(image), model, camera_from_base, detections)
+            yield name, draw_overlay(decode_pixels(image), model, camera_from_base, detections, truth=truth)
 
 
 def frames_of(bag: Path, vehicle: VehicleConfig) -> Iterator[Frame]:

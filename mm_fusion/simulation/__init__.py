@@ -1,1 +1,1 @@
-"""Drives that never happened: a small street seen by ray casting through a vehicle file's sensors."""
+"""Drives that never happened: a procedural world seen by ray casting through a vehicle file's sensors."""

@@ -12,7 +12,9 @@ pytest.importorskip("open3d", reason="the recording is made by Open3D's ray cast
 
 from mm_fusion.cli.main import main
 from mm_fusion.config import dump_config, load_vehicle
-from mm_fusion.simulation.recording import write_street_bag
+from mm_fusion.simulation.bag import write_bag
+from mm_fusion.simulation.rig import RigOptions
+from mm_fusion.simulation.simulator import Simulator
 
 VEHICLE = "minimal"
 
@@ -20,7 +22,7 @@ VEHICLE = "minimal"
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("run") / "street"
-    write_street_bag(path, load_vehicle(VEHICLE), seconds=1.2)
+    write_bag(path, Simulator(load_vehicle(VEHICLE), options=RigOptions(352, lidar_step=4)), 1.5)
     return path
 
 
