@@ -26,6 +26,10 @@ SIZES: dict[str, tuple[Size, Size, tuple[Size, Size]]] = {
 """Mean, spread and limits of length, width, height (m), near the nuScenes boxes of these classes."""
 
 
+_BARE = {"bicycle": 0.63, "motorcycle": 0.73}
+"""Height without a rider, relative to that with one."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """A rigid piece of an actor. mesh: relative to `pivot` (3,) m in the actor's axes.
@@ -43,13 +47,17 @@ class Part:
     phase: float = 0.0
 
 
-def draw_size(class_name: str, rng: np.random.Generator) -> Size:
-    """(length, width, height) m of one object, drawn about its class's mean; big cars are big all over."""
+def draw_size(class_name: str, rng: np.random.Generator, ridden: bool = True) -> Size:
+    """(length, width, height) m of one object, drawn about its class's mean; big cars are big all over.
+
+    ridden: whether somebody sits on a two-wheeler, which is lower otherwise.
+    """
     mean, spread, (low, high) = SIZES[class_name]
     shared = rng.normal()
     z = 0.7 * shared + 0.71 * rng.normal(size=3)
     length, width, height = np.clip(np.array(mean) + np.array(spread) * z, low, high).round(2)
-    return float(length), float(width), float(height)
+    height *= 1.0 if ridden else _BARE.get(class_name, 1.0)
+    return float(length), float(width), round(float(height), 2)
 
 
 def build(class_name: str, size: Size, rng: np.random.Generator, moving: bool = True) -> tuple[Part, ...]:

@@ -70,19 +70,20 @@ def bicycle(size: Size, rng: np.random.Generator, moving: bool) -> tuple[Part, .
         (int(rng.integers(20, 220)), int(rng.integers(20, 220)), int(rng.integers(20, 220)))
     )
     rear, front = -length / 2 + scale, length / 2 - scale
-    saddle, handles = (-0.16 * length, 0, 0.92), (0.24 * length, 0, 1.0)
+    rise = (0.59 if moving else 0.94) * height
+    saddle, handles = (-0.16 * length, 0, 0.92 * rise), (0.24 * length, 0, rise)
     pedals = (-0.03 * length, 0, 0.3)
     bars = [
         tube(pedals, saddle, 0.025, frame_paint, 5),
-        tube(saddle, (0.22 * length, 0, 0.8), 0.02, frame_paint, 5),
-        tube(pedals, (0.22 * length, 0, 0.75), 0.025, frame_paint, 5),
+        tube(saddle, (0.22 * length, 0, 0.8 * rise), 0.02, frame_paint, 5),
+        tube(pedals, (0.22 * length, 0, 0.75 * rise), 0.025, frame_paint, 5),
         tube((rear, 0, scale), pedals, 0.02, frame_paint, 5),
         tube((rear, 0, scale), saddle, 0.02, frame_paint, 5),
         tube((front, 0, scale), handles, 0.025, frame_paint, 5),
-        tube((handles[0], -0.42 * width, 1.0), (handles[0], 0.42 * width, 1.0), 0.018, PLASTIC, 5),
-        cuboid((saddle[0], 0, 0.95), (0.24, 0.14, 0.07), PLASTIC),
+        tube((handles[0], -0.48 * width, rise), (handles[0], 0.48 * width, rise), 0.018, PLASTIC, 5),
+        cuboid((saddle[0], 0, saddle[2] + 0.03), (0.24, 0.14, 0.07), PLASTIC),
         cuboid((rear - 0.5 * scale, 0, 0.7), (0.03, 0.05, 0.05), TAIL_LAMP),
-        cuboid((handles[0] + 0.06, 0, 0.9), (0.05, 0.06, 0.06), LAMP),
+        cuboid((handles[0] + 0.06, 0, 0.9 * rise), (0.05, 0.06, 0.06), LAMP),
     ]
     wheels = [wheel((x, 0, scale), scale, 0.05, 12) for x in (rear, front)]
     if not moving:
@@ -100,6 +101,7 @@ def motorcycle(size: Size, rng: np.random.Generator, moving: bool) -> tuple[Part
     paint = METAL.painted(
         (int(rng.integers(10, 230)), int(rng.integers(10, 120)), int(rng.integers(10, 160)))
     )
+    height /= 1.0 if moving else 0.74
     radius = 0.145 * length
     rear, front = -length / 2 + radius, length / 2 - radius
     seat, handles = (-0.12 * length, 0, 0.52 * height), (0.2 * length, 0, 0.66 * height)

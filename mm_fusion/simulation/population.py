@@ -160,7 +160,7 @@ def _park(plan: Map, people: Population, traffic: float, rng: np.random.Generato
         if rng.random() > min(0.55 * traffic, 0.95):
             continue
         name = _draw(_PARKED_MIX, rng)
-        size = draw_size(name, rng)
+        size = draw_size(name, rng, ridden=False)
         if size[0] > 6.8:
             continue
         turned = yaw + (np.pi if rng.random() < 0.1 else 0.0) + rng.normal(0, 0.02)

@@ -154,8 +154,8 @@ class Hits:
     @cached_property
     def world_point(self) -> Float32:
         """(N, 3) where the rays ended, in the world; the origin of the ray where nothing was hit."""
-        far = np.where(self._hit, self.distance, 0)[:, None]
-        return self._rays[:, :3] + far * self._rays[:, 3:]
+        far = np.where(self._hit, self.distance, 0).astype(np.float32)
+        return (self._rays[:, :3] + far[:, None] * self._rays[:, 3:]).astype(np.float32, copy=False)
 
     @cached_property
     def point(self) -> Float32:

@@ -105,8 +105,8 @@ def of_material(vertices: np.ndarray, triangles: np.ndarray, material: Material)
     return Mesh(
         np.asarray(vertices, np.float32),
         np.asarray(triangles, np.int32),
-        np.tile(np.uint8(material.colour), (count, 1)),
-        np.tile(np.float32(optics), (count, 1)),
+        np.tile(np.array(material.colour, np.uint8), (count, 1)),
+        np.tile(np.array(optics, np.float32), (count, 1)),
     )
 
 
@@ -136,7 +136,7 @@ def cuboid(centre: Sequence[float], size: Sequence[float], material: Material, t
     )
     vertices = mesh.vertices.copy()
     vertices[vertices[:, 2] > 0, 0] *= taper
-    return Mesh(vertices + np.float32((x, y, z)), mesh.triangles, mesh.colours, mesh.optics)
+    return Mesh(vertices + np.array((x, y, z), np.float32), mesh.triangles, mesh.colours, mesh.optics)
 
 
 def tube(
@@ -177,7 +177,8 @@ def ball(centre: Sequence[float], radii: Sequence[float], material: Material) ->
     """A low round body (an octahedron split once, 32 triangles)."""
     corners = np.array([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)], np.float64)
     faces = [(0, 2, 4), (2, 1, 4), (1, 3, 4), (3, 0, 4), (2, 0, 5), (1, 2, 5), (3, 1, 5), (0, 3, 5)]
-    vertices, triangles = [], []
+    vertices: list[Float64] = []
+    triangles: list[tuple[int, int, int]] = []
     for face in faces:
         a, b, c = corners[list(face)]
         start = len(vertices)

@@ -24,7 +24,8 @@ SHRINK = 0.9
 class Seen:
     """Per actor, as one sensor sees it.
 
-    visible (N,) f32: share of the points inside the view that are not hidden; inside (N,) f32: share of the points that lie in the view (1 - truncation). Both 0 beyond the reach.
+    visible (N,) f32: share of the points inside the view that are not hidden; inside
+    (N,) f32: share of the points that lie in the view (1 - truncation). Both 0 beyond the reach.
     """
 
     visible: Float32
