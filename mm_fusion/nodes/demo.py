@@ -13,13 +13,18 @@ from pathlib import Path
 
 from mm_fusion.config import VehicleConfig, dump_config, load_vehicle, share_roots
 from mm_fusion.errors import BagError, FusionError
-from mm_fusion.nodes.demo_pictures import write_pictures
+from mm_fusion.evaluation.recorded import read_recorded_detections
 from mm_fusion.nodes.demo_summary import DemoSummary, summarise, table, write_summary
 from mm_fusion.nodes.processes import Child, own_domain
+from mm_fusion.viewing.album import draw_album
+from mm_fusion.viewing.recording import sights
 
 READY_S = 180.0
 """The first start compiles loops; later ones take seconds."""
 LISTEN_S = 30.0
+DRAWN_SCORE = 0.3
+"""Weaker detections are in the files and not in the pictures."""
+RATE_HZ = 10.0
 LAST_REPORT_S = 2.5
 """Diagnostics come once a second; the last must tell of the last frame."""
 
@@ -72,8 +77,12 @@ def run(args: argparse.Namespace) -> int:
     played = play_through(recording, out, args.rate)
     summary = summarise(recording.path, vehicle, played)
     write_summary(out / "summary.json", summary)
-    pictures = write_pictures(recording.path, vehicle, played, out)
-    _print(summary, [played, out / "summary.json", *pictures])
+    print("drawing pictures", flush=True)
+    shown = sights(recording.path, vehicle)
+    pictures = draw_album(
+        out, shown, read_recorded_detections(played), True, DRAWN_SCORE, RATE_HZ * args.rate
+    )
+    _print(summary, [played, out / "summary.json", *pictures.values()])
     return 0 if summary.frames_lost == 0 else 1
 
 

@@ -13,7 +13,7 @@ from mm_fusion.bags.read import open_bag
 from mm_fusion.config import VehicleConfig
 from mm_fusion.detections import CLASSES
 from mm_fusion.evaluation.recorded import read_recorded_detections
-from mm_fusion.nodes.demo_pictures import frames_of
+from mm_fusion.evaluation.recorded_frames import decoded_frames
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def summarise(bag: Path, vehicle: VehicleConfig, recorded: Path) -> DemoSummary:
 
 def frame_stamps(bag: Path, vehicle: VehicleConfig) -> set[int]:
     """Reference times of all frames that the recording makes, without detecting anything in them."""
-    return {frame.stamp_ns for frame in frames_of(bag, vehicle)}
+    return {frame.stamp_ns for frame in decoded_frames(bag, vehicle)}
 
 
 def read_diagnostics(recorded: Path) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float]]]:
