@@ -59,7 +59,7 @@ def lidar_unit(name: str | None) -> LidarUnit:
     """
     match name:
         case "vlp16":
-            return LidarUnit(name, np.linspace(-15, 15, 16), 55.296e-6, 47.0, 0.1, 130.0, 0.02, 3e-3)
+            return LidarUnit(name, np.linspace(-15, 15, 16), 55.296e-6, 56.0, 0.1, 130.0, 0.02, 3e-3)
         case "hdl32":
             return LidarUnit(name, np.linspace(-30.67, 10.67, 32), 46.08e-6, 52.0, 0.1, 100.0, 0.02, 2.8e-3)
         case "hdl64":

@@ -15,6 +15,10 @@ from mm_fusion.simulation.world import World
 GHOST = -2
 """Owner of a return where there is nothing: mirror image, double bounce, interference, false alarm."""
 PATCH_DEPTH = 1.5
+SAMPLED_RANGE, SAMPLED_SHARE = 22.0, (0.4, 1.7)
+"""Aims at an actor grow with its range within this share: a detector takes few peaks close together, while
+far away their number is bounded by the noise.
+"""
 LOW_SHARE = 0.3
 """Share of rays aimed at the lowest half metre, where waves pass under the car in front."""
 MIRRORS = 4
@@ -75,12 +79,10 @@ def scatterers_of(view: View, rng: np.random.Generator) -> Scatterers:
     """Everything that may answer in one cycle, by all ways."""
     rays, solid = _field_rays(view, rng)
     hits = view.scene.cast(view.origin, rays)
-    points, share = _aims(view, rng)
-    aimed = _unit(points - view.origin)
-    targets = view.scene.cast(view.origin, aimed)
-    direct = _direct(view, targets, aimed, share)
+    aims = _aims(view, rng)
+    direct = _direct(view, aims)
     parts = [_clutter(view, hits, rays, solid, rng), direct, _inside(direct, rng), _to_and_fro(direct)]
-    parts += [_mirrored(view, mirror, points, share, rng) for mirror in _mirrors(hits)]
+    parts += [_mirrored(view, mirror, aims, rng) for mirror in _mirrors(hits)]
     return join(parts)
 
 
@@ -101,21 +103,32 @@ def _field_rays(view: View, rng: np.random.Generator) -> tuple[Float64, Float64]
     return local @ view.world_from_radar[:3, :3].T, solid
 
 
-def _aims(view: View, rng: np.random.Generator) -> tuple[Float64, Float64]:
-    """Points (M, 3) inside the boxes of actors in the field, and the area (M,) each stands for, m^2."""
-    count = view.unit.rays_per_actor
-    points, share = [np.zeros((0, 3))], [np.zeros(0)]
+@dataclass(frozen=True, slots=True, eq=False)
+class Aims:
+    """Places (M, 3) inside actors' boxes to look for them, the actor (M,) and the area (M,) m^2 of each."""
+
+    points: Float64
+    actor: NDArray[np.int64]
+    area: Float64
+
+
+def _aims(view: View, rng: np.random.Generator) -> Aims:
+    """Random places in all actors in the field; areas of an actor add up to its silhouette."""
+    points, actors, areas = [np.zeros((0, 3))], [np.zeros(0, np.int64)], [np.zeros(0)]
     poses = view.world.actor_poses(view.time_s)
     for index in np.flatnonzero(_in_field(view, poses[:, :3, 3], view.world.sizes[:, 0])):
         pose, (length, width, height) = poses[index], view.world.sizes[index]
         to_radar = pose[:3, :3].T @ (view.origin - pose[:3, 3])
+        away = float(np.linalg.norm(to_radar)) / SAMPLED_RANGE
+        count = int(view.unit.rays_per_actor * np.clip(away, *SAMPLED_SHARE))
         inside = rng.uniform(-0.5, 0.5, (count, 3)) * (length, width, height) + (0, 0, height / 2)
         low = rng.random(count) < LOW_SHARE
         inside[low, 2] = rng.uniform(0.1, 0.5, int(low.sum()))
         flat = np.abs(to_radar[:2]) / max(float(np.hypot(*to_radar[:2])), 1e-6)
         points.append(inside @ pose[:3, :3].T + pose[:3, 3])
-        share.append(np.full(count, height * (flat[0] * width + flat[1] * length) / count))
-    return np.concatenate(points), np.concatenate(share)
+        actors.append(np.full(count, index))
+        areas.append(np.full(count, height * (flat[0] * width + flat[1] * length) / count))
+    return Aims(np.concatenate(points), np.concatenate(actors), np.concatenate(areas))
 
 
 def _in_field(view: View, position: Float64, margin: Float64) -> NDArray[np.bool_]:
@@ -126,11 +139,16 @@ def _in_field(view: View, position: Float64, margin: Float64) -> NDArray[np.bool
     return inside & (distance - margin < view.unit.reach)
 
 
-def _direct(view: View, hits: Hits, rays: Float64, share: Float64) -> Scatterers:
-    """Actors' surfaces seen straight: diffuse by the cosine, panels flashing where they face the radar."""
-    keep = np.flatnonzero((hits.actor >= 0) & np.isfinite(hits.distance))
+def _direct(view: View, aims: Aims) -> Scatterers:
+    """Actors' surfaces seen straight: diffuse by the cosine, panels flashing where they face the radar.
+
+    A ray that another actor stops is that one's affair: it has rays of its own.
+    """
+    rays = _unit(aims.points - view.origin)
+    hits = view.scene.cast(view.origin, rays)
+    keep = np.flatnonzero((hits.actor == aims.actor) & np.isfinite(hits.distance))
     ray = rays[keep]
-    section = share[keep] * hits.rcs[keep] * _lobe(hits, rays)[keep]
+    section = aims.area[keep] * hits.rcs[keep] * _lobe(hits, rays)[keep]
     velocity = ((hits.velocity[keep] - view.velocity) * ray).sum(1)
     return Scatterers(
         hits.distance[keep].astype(np.float64), ray, velocity, section, hits.actor[keep].astype(np.int32)
@@ -140,7 +158,7 @@ def _direct(view: View, hits: Hits, rays: Float64, share: Float64) -> Scatterers
 def _lobe(hits: Hits, rays: Float64) -> Float64:
     facing = np.abs((hits.normal * rays).sum(1)).clip(0.02, 1)
     smooth = 1 - hits.roughness
-    lobe: Float64 = 1.0 * facing + smooth * 10.0 * np.exp(-((1 - facing) / 0.03))
+    lobe: Float64 = 2.0 * facing + smooth * 16.0 * np.exp(-((1 - facing) / 0.03))
     return lobe.astype(np.float64)
 
 
@@ -154,7 +172,7 @@ def _clutter(view: View, hits: Hits, rays: Float64, solid: Float64, rng: np.rand
     distance = hits.distance[keep].astype(np.float64)
     across = np.sqrt(solid[keep])
     patch = solid[keep] * distance**2 / facing / view.unit.per_patch
-    lobe = 2.5 * facing**2 + (1 - hits.roughness[keep]) * 16.0 * np.exp(-((1 - facing) / 0.03))
+    lobe = 3.0 * facing**2 + (1 - hits.roughness[keep]) * 16.0 * np.exp(-((1 - facing) / 0.03))
     shift = rng.uniform(-0.5, 0.5, (len(keep), 2))
     deep = distance + shift[:, 0] * np.minimum(across * distance / facing, PATCH_DEPTH)
     left = np.column_stack([-rays[keep, 1], rays[keep, 0], np.zeros(len(keep))])
@@ -224,21 +242,16 @@ def _voted(place: Float32, facing: Float32, usable: NDArray[np.bool_], most: int
     return [np.append(normal[first[i]], offset[first[i]]) for i in best if votes[i] >= MIRROR_VOTES]
 
 
-def _mirrored(
-    view: View,
-    mirror: Float64,
-    points: Float64,
-    share: Float64,
-    rng: np.random.Generator,
-) -> Scatterers:
+def _mirrored(view: View, mirror: Float64, aims: Aims, rng: np.random.Generator) -> Scatterers:
     """Targets seen in a mirror: where its image is, with the Doppler of the broken way.
 
     On the road's mirror the image lies under the target and belongs to it; on a wall's there is nothing.
     """
     normal, offset = mirror[:3], mirror[3]
     every = max(1, view.unit.rays_per_actor // RAYS_PER_IMAGE)
-    chosen = np.arange(int(rng.integers(every)), len(points), every)
-    image = points[chosen] - 2 * ((points[chosen] @ normal) - offset)[:, None] * normal
+    chosen = np.arange(int(rng.integers(every)), len(aims.points), every)
+    points = aims.points[chosen]
+    image = points - 2 * ((points @ normal) - offset)[:, None] * normal
     out = _unit(image - view.origin)
     first = view.scene.cast(view.origin, out)
     on_plane = np.abs(first.world_point @ normal - offset) < 0.3
@@ -246,11 +259,11 @@ def _mirrored(
     out, way, place = out[ok], first.distance[ok].astype(np.float64), first.world_point[ok]
     back = out - 2 * (out @ normal)[:, None] * normal
     second = view.scene.cast((place + 0.02 * back).astype(np.float32), back)
-    hit = np.flatnonzero((second.actor >= 0) & np.isfinite(second.distance))
+    hit = np.flatnonzero((second.actor == aims.actor[chosen][ok]) & np.isfinite(second.distance))
     road = normal[2] > 0.9
     kept = ROAD_MIRROR if road else WALL_MIRROR * (1 - first.roughness[ok][hit].astype(np.float64))
     velocity = (second.velocity[hit] * back[hit]).sum(1) - out[hit] @ view.velocity
-    section = share[chosen][ok][hit] * every * second.rcs[hit] * _lobe(second, back)[hit] * kept**2
+    section = aims.area[chosen][ok][hit] * every * second.rcs[hit] * _lobe(second, back)[hit] * kept**2
     return Scatterers(
         way[hit] + second.distance[hit],
         out[hit],

@@ -108,7 +108,7 @@ def radar_unit(name: str | None) -> RadarUnit:
                 most=6000,
                 rays=9000,
                 per_patch=3,
-                rays_per_actor=80,
+                rays_per_actor=190,
                 false_alarms=25.0,
                 interference_chance=0.03,
             )

@@ -167,14 +167,14 @@ def test_mirror_images_move_as_mirrored_cars_do(world_of: Callable) -> None:
         view = View(world, Scene(world, time_s), time_s, pose, sensor_velocity(world, BUMPER, time_s), unit)
         rng = np.random.default_rng(0)
         rays, _ = _field_rays(view, rng)
-        points, share = _aims(view, rng)
+        aims = _aims(view, rng)
         for mirror in _mirrors(view.scene.cast(view.origin, rays)):
-            image = _mirrored(view, mirror, points, share, rng)
+            image = _mirrored(view, mirror, aims, rng)
             turned = world.actor_velocities(time_s) @ (np.eye(3) - 2 * np.outer(mirror[:3], mirror[:3]))
             over_ground = image.velocity + image.ray @ view.velocity
             expected = image.ray @ turned.T
             nearest = np.abs(over_ground[:, None] - expected).min(axis=1, initial=np.inf)
-            assert np.mean(nearest < 0.3) > 0.8 or not len(nearest)
+            assert (nearest > 0.3).sum() <= 0.2 * len(nearest)
             checked += len(nearest)
     assert checked > 50
 
