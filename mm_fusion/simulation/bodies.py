@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mm_fusion.simulation.shapes import RIM, RUBBER, Mesh, join, tube
+from mm_fusion.simulation.shapes import RIM, RUBBER, Mesh, join, ring, tube
 
 Size = tuple[float, float, float]
 
@@ -104,3 +104,17 @@ def wheel(centre: Sequence[float], radius: float, width: float, sides: int = 10)
     hub = tube((0, -0.5 * width, 0), (0, 0.5 * width, 0), 0.6 * radius, RIM, 6)
     x, y, z = (float(value) for value in centre)
     return Part("wheel", join([tyre, hub]), (x, y, z), radius=radius)
+
+
+def spoked(centre: Sequence[float], radius: float, width: float) -> Part:
+    """A bicycle's wheel about y: a thin tyre and three crossing pairs of spokes, mostly air."""
+    spokes = [
+        tube((-c, 0, -s), (c, 0, s), 0.012, RIM, 4)
+        for c, s in (
+            0.95 * radius * np.array([np.cos(a), np.sin(a)]) for a in (0.0, np.pi / 3, 2 * np.pi / 3)
+        )
+    ]
+    x, y, z = (float(value) for value in centre)
+    return Part(
+        "wheel", join([ring(radius, width, 0.12 * radius, RUBBER), *spokes]), (x, y, z), radius=radius
+    )

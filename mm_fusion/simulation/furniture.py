@@ -98,7 +98,7 @@ def furnish(ground: Ground, style: Style, rng: np.random.Generator) -> Mesh:
             else:
                 parts += _woods(ground, road, side, beside + 9, rng)
             for spacing, offset, make in (
-                (style.trees, beside - 0.45, _tree),
+                (style.trees, beside - 0.45 if road.pavement else beside + 3.0, _tree),
                 (style.poles, road.half_width + 0.35, _lamp_post),
                 (style.signs, road.half_width + 0.35, _sign),
             ):

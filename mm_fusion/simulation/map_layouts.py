@@ -77,11 +77,11 @@ def parking(rng: np.random.Generator, duration_s: float) -> Map:
         for k in range(count)
         for side in ((-1, 1) if k % 2 == 0 else (1, -1))
     ]
-    snake = Path(rounded(np.array(corners), 9.0))
+    snake = Path(rounded(np.array(corners), 12.0))
     lanes = [
-        Lane(snake.beside(-1.2), speed, 0.012, "aisle"),
-        Lane(snake.backwards().beside(-1.2), speed, 0.012, "aisle"),
-        *(_aisle_walk(k * spacing + side * 2.9, aisle, k, side) for k in range(count) for side in (-1, 1)),
+        Lane(snake.beside(-1.45), speed, 0.012, "aisle"),
+        Lane(snake.backwards().beside(-1.45), speed, 0.012, "aisle"),
+        *(_aisle_walk(k * spacing + side * 3.1, aisle, k, side) for k in range(count) for side in (-1, 1)),
     ]
     slots = [
         (k * spacing + side * 6.2, float(y), 0.0 if rng.random() < 0.7 else np.pi)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mm_fusion.simulation.bodies import Part, Size, body, wheel
+from mm_fusion.simulation.bodies import Part, Size, body, spoked, wheel
 from mm_fusion.simulation.shapes import (
     CLOTH,
     LAMP,
@@ -17,6 +17,7 @@ from mm_fusion.simulation.shapes import (
     Mesh,
     ball,
     cuboid,
+    join,
     tube,
 )
 
@@ -37,25 +38,37 @@ def _cloth(rng: np.random.Generator) -> Material:
     return CLOTH.painted((int(colour[0]), int(colour[1]), int(colour[2])))
 
 
+def _hair(rng: np.random.Generator) -> Material:
+    shade = int(rng.integers(15, 140))
+    return CLOTH.painted((shade, int(0.85 * shade), int(0.7 * shade)))
+
+
 def pedestrian(size: Size, rng: np.random.Generator, moving: bool) -> tuple[Part, ...]:
     """A person with head, trunk, legs and arms, which swing against each other while walking."""
     length, width, height = size
     coat, trousers = _cloth(rng), _cloth(rng)
     hip, shoulder, thick = 0.48 * height, 0.81 * height, 0.045 * height
-    limb = 0.36 * height
+    limb = 0.4 * height
     leg_swing = float(np.arcsin(np.clip((length / 2 - 0.18) / hip, 0.05, 0.5))) if moving else 0.0
     arm_swing = float(np.arcsin(np.clip((length / 2 - 0.06) / limb, 0.05, 0.5))) if moving else 0.0
     stride = 0.83 * height
-    trunk = cuboid((0, 0, 0.655 * height), (0.3 * length, 0.62 * width, 0.35 * height), coat)
-    head = ball((0.01, 0, 0.925 * height), (0.055 * height, 0.05 * height, 0.075 * height), SKIN)
+    chest, waist = (0.7 * height, 0.82 * height), (0.46 * height, 0.7 * height)
+    trunk = join(
+        [
+            cuboid((0, 0, sum(chest) / 2), (0.28 * length, 0.7 * width, chest[1] - chest[0]), coat, 0.85),
+            cuboid((0, 0, sum(waist) / 2), (0.25 * length, 0.52 * width, waist[1] - waist[0]), coat, 1.12),
+        ]
+    )
+    head = ball((0.01, 0, 0.915 * height), (0.055 * height, 0.048 * height, 0.072 * height), SKIN)
+    hair = ball((-0.008, 0, 0.945 * height), (0.058 * height, 0.052 * height, 0.054 * height), _hair(rng))
     neck = tube((0, 0, 0.8 * height), (0, 0, 0.88 * height), 0.03 * height, SKIN, 6)
-    parts = [body([trunk, head, neck])]
+    parts = [body([trunk, head, hair, neck])]
     for side, phase in ((-1, 0.0), (1, np.pi)):
         leg = tube((0, 0, 0), (0, 0, -hip + 0.06), thick, trousers, 6, 0.7)
         foot = cuboid((0.04, 0, -hip + 0.07), (0.22, 0.09, 0.06), PLASTIC)
         arm = tube((0, 0, 0), (0.02, 0, -limb), 0.7 * thick, coat, 6, 0.7)
         parts.append(
-            Part("leg", _join(leg, foot), (0, side * 0.15 * width, hip), 0.0, leg_swing, stride, phase)
+            Part("leg", join([leg, foot]), (0, side * 0.15 * width, hip), 0.0, leg_swing, stride, phase)
         )
         place = (0.0, side * (0.5 * width - 0.75 * thick), shoulder)
         parts.append(Part("arm", arm, place, 0.0, arm_swing, stride, phase + np.pi))
@@ -85,7 +98,7 @@ def bicycle(size: Size, rng: np.random.Generator, moving: bool) -> tuple[Part, .
         cuboid((rear - 0.5 * scale, 0, 0.7), (0.03, 0.05, 0.05), TAIL_LAMP),
         cuboid((handles[0] + 0.06, 0, 0.9 * rise), (0.05, 0.06, 0.06), LAMP),
     ]
-    wheels = [wheel((x, 0, scale), scale, 0.05, 12) for x in (rear, front)]
+    wheels = [spoked((x, 0, scale), scale, 0.05) for x in (rear, front)]
     if not moving:
         return (body(bars), *wheels)
     return (
@@ -165,11 +178,5 @@ def _pedalling(saddle: tuple[float, float, float], reach: float, rng: np.random.
         thigh = tube((0, 0, 0), (0.34, 0, -0.2), 0.075, trousers, 6, 0.8)
         shin = tube((0.34, 0, -0.2), (0.22, 0, -0.2 - reach + 0.12), 0.055, trousers, 6, 0.8)
         pivot = (saddle[0] + 0.02, side * 0.12, saddle[2] + 0.02)
-        legs.append(Part("leg", _join(thigh, shin), pivot, 0.0, 0.3, 5.0, phase))
+        legs.append(Part("leg", join([thigh, shin]), pivot, 0.0, 0.3, 5.0, phase))
     return legs
-
-
-def _join(first: Mesh, second: Mesh) -> Mesh:
-    from mm_fusion.simulation.shapes import join
-
-    return join([first, second])

@@ -166,6 +166,15 @@ def tube(
     return of_material(vertices, np.concatenate(triangles), material)
 
 
+def ring(radius: float, width: float, thickness: float, material: Material, sides: int = 14) -> Mesh:
+    """A hoop about y, `thickness` deep from its outer `radius` inwards."""
+    angle = np.linspace(0, 2 * np.pi, sides + 1)
+    circle = np.column_stack([np.cos(angle), np.zeros_like(angle), np.sin(angle)])
+    corners = [(radius, -1), (radius, 1), (radius - thickness, 1), (radius - thickness, -1), (radius, -1)]
+    rims = [r * circle + (0, side * width / 2, 0) for r, side in corners]
+    return sheet(np.stack(rims, axis=1), material)
+
+
 def column(
     xy: Sequence[float], radius: float, bottom: float, top: float, material: Material, taper: float = 1.0
 ) -> Mesh:

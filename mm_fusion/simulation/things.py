@@ -36,7 +36,7 @@ def _loader(size: Size) -> tuple[Part, ...]:
     engine = loft(
         [(x * length, 0.8 * radius, 0.62 * height, 0.6 * half, 0.55 * half) for x in (-0.5, -0.08)], YELLOW
     )
-    cab = cuboid((0.0, 0, 0.74 * height), (0.24 * length, 0.6 * width, 0.52 * height), GLASS, 0.88)
+    cab = cuboid((0.0, 0, 0.735 * height), (0.24 * length, 0.6 * width, 0.5 * height), GLASS, 0.88)
     roof = cuboid((0.0, 0, 0.985 * height), (0.22 * length, 0.56 * width, 0.03 * height), YELLOW)
     front = cuboid((0.2 * length, 0, 0.36 * height), (0.2 * length, 0.45 * width, 0.3 * height), YELLOW)
     arms = [

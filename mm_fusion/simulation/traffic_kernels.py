@@ -167,7 +167,7 @@ def _ahead(
         longest = 0.0
         if moves:
             longest = 2.4 * v[j] + 0.5 if walks else max(movers[j, 3], movers[j, 4])
-        clear = 0.5 * movers[i, 5] + wide + (0.4 if walks else 0.25)
+        clear = 0.5 * movers[i, 5] + wide + (0.3 if walks else 0.25)
         if np.hypot(x - middle[0], y - middle[1]) > 0.5 * reach + longest + clear + 1.0:
             continue
         discs = 4 if walks else (int(2 * longest / wide) + 2 if longest > 1.2 else 1)
