@@ -12,6 +12,7 @@ import numpy as np
 from mm_fusion.detections import Detections, empty_detections
 from mm_fusion.errors import MeasurementError
 from mm_fusion.evaluation.detections_file import DetectionsFile, ResultFrame
+from mm_fusion.geometry.cameras import scaled
 from mm_fusion.messages.images import decode_pixels
 from mm_fusion.viewing.birds_eye import Extent, draw_birds_eye, extent_for
 from mm_fusion.viewing.drawing import Picture
@@ -20,6 +21,8 @@ from mm_fusion.viewing.recording import TOLERANCE_NS, CameraView, Sight
 from mm_fusion.viewing.video import Film
 
 OVERLAY_WIDTH_PX = 1280
+SMALL_WIDTH_PX = 960
+"""Narrower images are enlarged to this before anything is drawn: lines and labels would hide them."""
 
 
 def sights_of_results(file: DetectionsFile) -> Iterator[Sight]:
@@ -87,11 +90,19 @@ def _overlays(sight: Sight, found: Detections) -> Iterator[tuple[str, Picture]]:
 def overlay_picture(
     pixels: Picture, view: CameraView, found: Detections, points_base: np.ndarray, truth: Detections | None
 ) -> Picture:
-    """The overlay of one camera, at most 1280 px wide."""
-    drawn = draw_overlay(pixels, view.model, view.camera_from_base, found, points_base, truth)
-    width = min(OVERLAY_WIDTH_PX, drawn.shape[1])
-    height = round(drawn.shape[0] * width / drawn.shape[1])
-    return np.asarray(cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    """The overlay of one camera, 960 to 1280 px wide."""
+    model = view.model
+    if pixels.shape[1] < SMALL_WIDTH_PX:
+        pixels = _resized(pixels, SMALL_WIDTH_PX)
+        model = scaled(model, pixels.shape[1], pixels.shape[0])
+    drawn = draw_overlay(pixels, model, view.camera_from_base, found, points_base, truth)
+    return _resized(drawn, min(OVERLAY_WIDTH_PX, drawn.shape[1]))
+
+
+def _resized(picture: Picture, width: int) -> Picture:
+    height = round(picture.shape[0] * width / picture.shape[1])
+    way = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.uint8)
 
 
 def _nearest(by_stamp: Mapping[int, ResultFrame], stamp_ns: int) -> ResultFrame | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mm_fusion.bags.read import open_bag
-from mm_fusion.bags.truth import truth_of
+from mm_fusion.bags.truth import TruthFrame, truth_of
 from mm_fusion.config import VehicleConfig
 from mm_fusion.detections import Detections
 from mm_fusion.evaluation.recorded_frames import decoded_frames
@@ -57,9 +57,17 @@ class Sight:
 def sights(path: str | Path, vehicle: VehicleConfig) -> Iterator[Sight]:
     """Every frame of a recording as the pipeline releases it, in order of time; nothing is detected."""
     with open_bag(path) as reader:
-        truth = {frame.stamp_ns: frame.objects for frame in truth_of(reader)}
+        truth = {frame.stamp_ns: touched_truth(frame) for frame in truth_of(reader)}
     for frame in decoded_frames(path, vehicle):
         yield sight_of(frame, nearest(truth, frame.stamp_ns))
+
+
+def touched_truth(frame: TruthFrame) -> Detections:
+    """The true objects that a LiDAR or radar has met, where the recording counts that; else all."""
+    lidar, radar = frame.extra.get("num_lidar_points"), frame.extra.get("num_radar_points")
+    if lidar is None or radar is None or not (np.isfinite(lidar).all() and np.isfinite(radar).all()):
+        return frame.objects
+    return frame.objects.select(lidar + radar > 0)
 
 
 def sight_of(frame: Frame, truth: Detections | None = None) -> Sight:

@@ -24,7 +24,7 @@ from mm_fusion.messages.encode import (
     encode_radar_cloud,
     encode_transforms,
 )
-from mm_fusion.viewing.recording import nearest, sights
+from mm_fusion.viewing.recording import nearest, sights, touched_truth
 
 MS = 1_000_000
 START = 1_600_000_000_000 * MS
@@ -102,6 +102,18 @@ def test_truth_further_than_50_ms_is_not_shown() -> None:
     assert nearest({}, 0) is None
     assert nearest({100 * MS: car()}, 49 * MS) is None
     assert nearest({100 * MS: car()}, 50 * MS) is not None
+
+
+@pytest.mark.parametrize(
+    ("lidar", "radar", "shown"), [((0, 2), (0, 0), 1), ((0, 0), (3, 1), 2), ((np.nan, 1), (0, 0), 2)]
+)
+def test_truth_that_no_sensor_met_is_not_shown(
+    lidar: tuple[float, float], radar: tuple[float, float], shown: int
+) -> None:
+    two = car().select(np.array([0, 0]))
+    extra = {"num_lidar_points": np.float32(lidar), "num_radar_points": np.float32(radar)}
+    assert len(touched_truth(TruthFrame(START, "base_link", two, extra))) == shown
+    assert len(touched_truth(TruthFrame(START, "base_link", two, {}))) == 2
 
 
 def test_view_draws_a_sequence_from_above_and_for_each_camera(
