@@ -136,7 +136,7 @@ def test_view_draws_a_sequence_from_above_and_for_each_camera(
         names = sorted(path.name for path in (tmp_path / "out" / folder).iterdir())
         assert names == ["000000.png", "000001.png", "000002.png"]
     overlay = cv2.imread(str(tmp_path / "out" / "overlay_front" / "000002.png"))
-    assert overlay.shape == (200, 400, 3) and (np.abs(overlay.astype(int) - 90).max(axis=2) > 60).any()
+    assert overlay.shape == (480, 960, 3) and (np.abs(overlay.astype(int) - 90).max(axis=2) > 60).any()
 
 
 def test_view_of_a_recording_finds_its_sensors_alone(recording: Path, tmp_path: Path) -> None:
