@@ -105,7 +105,7 @@ def street_lanes(road: Road, rng: np.random.Generator, crossings: tuple[float, .
         for centre in (road.centre, road.centre.backwards())
     ]
     for side in (-1, 1):
-        for offset, turned in ((0.9, False), (2.6, True)):
+        for offset, turned in ((0.83, False), (2.67, True)):
             walk = road.centre.beside(side * (road.half_width + offset))
             lanes.append(Lane(walk.backwards() if turned else walk, 1.35, 0.012, "walk"))
         lanes += [crossing_walk(road, s + side, side, rng) for s in crossings]

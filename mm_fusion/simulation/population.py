@@ -114,7 +114,7 @@ def _draw_rider(index: int, lane: Lane, rng: np.random.Generator) -> Rider:
                 half,
                 size[1],
                 walks=True,
-                offset=float(rng.uniform(-0.05, 0.05)),
+                offset=float(rng.uniform(-0.04, 0.04)),
                 time_gap=0.5,
             )
             return Rider("pedestrian", size, mover)

@@ -201,9 +201,13 @@ class Scene:
         chosen = np.flatnonzero(near[geometry.actor_of_triangle])
         if not len(chosen):
             return chosen, None
-        part = geometry.part_of_vertex + 1
-        vertices = np.einsum("nij,nj->ni", self.rotation[part], geometry.loose.vertices) + self.origin[part]
-        return chosen + geometry.fixed_count, _scene(vertices, geometry.loose.triangles[chosen])
+        kept = np.flatnonzero(near[geometry.owner[geometry.part_of_vertex]])
+        part = geometry.part_of_vertex[kept] + 1
+        local = geometry.loose.vertices[kept]
+        vertices = np.einsum("nij,nj->ni", self.rotation[part], local) + self.origin[part]
+        renumbered = np.zeros(len(geometry.loose.vertices), np.int32)
+        renumbered[kept] = np.arange(len(kept))
+        return chosen + geometry.fixed_count, _scene(vertices, renumbered[geometry.loose.triangles[chosen]])
 
     def cast(self, origins: Float64 | Float32, directions: Float64 | Float32) -> Hits:
         """What rays meet; origins (N, 3) or (3,), directions (N, 3) unit, in the world."""

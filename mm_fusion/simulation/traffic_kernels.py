@@ -7,7 +7,7 @@ from numba import njit
 
 from mm_fusion.measurements import Float64
 
-GREEN_SHARE = 0.4
+GREEN_SHARE = 0.45
 """Share of a signal's period in which one of its two phases is green; the rest is all red."""
 HARDEST = 8.0
 VEHICLE, WALKER = 0, 1
