@@ -14,7 +14,7 @@ from mm_fusion.measurements import Float32, Float64
 TARGET_LEVEL = 0.22
 """Mean linear level that the automatic exposure aims at, of 1 for white."""
 DUSK_LEVEL = 0.03
-GAIN_LIMITS = (0.25, 8.0)
+GAIN_LIMITS = (0.25, 12.0)
 VIGNETTE = 0.28
 LENS_BLUR_PX = 0.55
 SHOT_NOISE, READ_NOISE = 1.1e-4, 0.0011

@@ -13,10 +13,12 @@ from mm_fusion.simulation.weather import Weather
 SUN_LIGHT = (1.0, 0.95, 0.86)
 _ZENITH_CLEAR, _HORIZON_CLEAR = (0.22, 0.42, 0.80), (0.68, 0.80, 0.92)
 _GREY = (0.70, 0.73, 0.77)
-_NIGHT_ZENITH, _NIGHT_HORIZON = (0.06, 0.07, 0.10), (0.34, 0.26, 0.18)
+_NIGHT_ZENITH, _NIGHT_HORIZON = (0.06, 0.07, 0.10), (0.30, 0.24, 0.17)
 HEADLIGHT = 28.0
 """Radiance of a white surface 1 m in front of the car's own lamps; 1 is white in full sun."""
 GLOW = 4.0
+SKY_BRIGHTNESS = 1.5
+"""The sky as seen, over what it gives as light: it is often overexposed above a street."""
 SKY = 1e6
 """Distance that stands for the sky, finite: the loop is compiled for finite numbers."""
 
@@ -121,10 +123,11 @@ def _lamp(x: float, y: float, z: float) -> float:
 def _texture(x: float, y: float, z: float, footprint: float, roughness: float) -> float:
     # Factor on the colour; grain finer than a pixel is left out, so that it does not flicker.
     grain = 0.0
-    for size in (0.9, 0.17, 0.035):
+    for size in (0.9, 0.23, 0.06, 0.015):
         if size > footprint:
             grain += (_noise(x / size, y / size, z / size) - 0.5) * min(1.0, size / footprint - 1.0)
-    return max(1 + (0.10 + 0.45 * roughness) * grain, 0.1)
+    # What is roughest, leaves and grass, is full of small shadows.
+    return max(1 + (0.12 + 0.5 * roughness + 2.2 * roughness**24) * grain, 0.05)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -133,7 +136,7 @@ def _fill_sky(x: float, y: float, z: float, light: Light, out: Float32) -> None:
     towards = max(x * light.sun[0] + y * light.sun[1] + z * light.sun[2], 0.0)
     glare = 0.35 * towards**24 + 4.0 * towards**1500
     haze = 1 - np.exp(-light.extinction * 60.0 / max(z, 0.01))
-    out[0], out[1], out[2] = red, green, blue
+    out[0], out[1], out[2] = SKY_BRIGHTNESS * red, SKY_BRIGHTNESS * green, SKY_BRIGHTNESS * blue
     for c in range(3):
         air = (light.zenith[c] + light.horizon[c]) / 2
         out[c] = (out[c] + glare * light.sun_light[c]) * (1 - haze) + air * haze
@@ -201,7 +204,7 @@ def shade(
         for c in range(3):
             albedo = (colour[i, c] / 255.0) ** 2.2 * texture * (1 - 0.35 * wet)
             ambient = 0.55 * light.zenith[c] + 0.45 * light.horizon[c]
-            falling = sunny * light.sun_light[c] + ambient * (0.62 + 0.5 * nz) + back
+            falling = sunny * light.sun_light[c] + ambient * (0.5 + 0.42 * nz) + back
             value = albedo * falling * (1 - fresnel) + above * sky[c] + (fresnel - above) * 0.2 * ambient
             value += shine * light.sun_light[c]
             air = (light.zenith[c] + light.horizon[c]) / 2 + veil
