@@ -80,7 +80,7 @@ class SimulatorNode(Node):
             time.sleep(0.05)
         return count
 
-    def play(self, seconds: float) -> int:
+    def play(self, seconds: float, workers: int = 1) -> int:
         """Publish `seconds` of the drive; the number of messages."""
         if self._wall_time:
             self._simulator.start_ns = time.time_ns() + round(HEAD_START_S * 1e9)
@@ -88,7 +88,7 @@ class SimulatorNode(Node):
         head_s = HEAD_START_S if self._wall_time else 0.0
         self._schedule, self._began_s = Schedule(begin_ns, self._rate or 1.0), time.monotonic() + head_s
         self._told_ns, count = begin_ns, 0
-        for event in self._simulator.events(seconds, message_class, self._publishers_of):
+        for event in self._simulator.events(seconds, message_class, self._publishers_of, workers):
             if not self.context.ok():
                 break
             self._wait_until(event.receipt_ns)
@@ -147,7 +147,7 @@ def publish_live(args: argparse.Namespace) -> int:
         node = SimulatorNode(simulator, args.rate, args.wall_time)
         if args.wait_for > 0:
             node.get_logger().info(f"{node.wait_for_listeners(args.wait_for)} listeners")
-        node.get_logger().info(f"{node.play(args.seconds)} messages published")
+        node.get_logger().info(f"{node.play(args.seconds, args.workers)} messages published")
         node.destroy_node()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

@@ -19,6 +19,7 @@ def write_bag(
     seconds: float,
     progress: Progress | None = None,
     overwrite: bool = False,
+    workers: int = 1,
 ) -> dict[str, int]:
     """Write `seconds` of a drive; messages by topic. Raises `BagError` where it cannot be written.
 
@@ -27,7 +28,7 @@ def write_bag(
     counts: dict[str, int] = {}
     try:
         with BagWriter(path, overwrite=overwrite, compressed=True) as writer:
-            for event in simulator.events(seconds):
+            for event in simulator.events(seconds, workers=workers):
                 writer.write(event.topic, event.message, event.receipt_ns)
                 counts[event.topic] = counts.get(event.topic, 0) + 1
                 if progress is not None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from mm_fusion.simulation.clocks import random_of
 from mm_fusion.simulation.rig import RigOptions
 from mm_fusion.simulation.samples import SPLITS, draw_drive, samples_of
 from mm_fusion.simulation.shards import Sample, write_shard
+from mm_fusion.simulation.workers import process_pool, quiet_end
 
 MANIFEST = "manifest.json"
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -97,6 +96,8 @@ def write_dataset(
     holds a data set with other settings, and `BagError` where it cannot be written.
     """
     _claim(folder, settings)
+    for left in folder.glob("*/.*.part"):
+        left.unlink(missing_ok=True)
     shards = list(shards_of(settings))
     missing = [shard for shard in shards if not (folder / shard.name).is_file()]
     total = sum(shard.frames for shard in shards)
@@ -150,15 +151,10 @@ def _made(folder: Path, settings: DatasetSettings, missing: list[Shard], workers
         for shard in missing:
             yield make_shard(folder, settings, shard)
         return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with process_pool(workers, quiet_end) as pool:
         jobs = [pool.submit(make_shard, folder, settings, shard) for shard in missing]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for job in as_completed(jobs):
+            yield job.result()
 
 
 def make_shard(folder: Path, settings: DatasetSettings, shard: Shard) -> int:

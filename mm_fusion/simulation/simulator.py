@@ -18,10 +18,11 @@ from mm_fusion.simulation.clocks import Tick, make_clocks, random_of
 from mm_fusion.simulation.fault_messages import spoil_message
 from mm_fusion.simulation.faults import Delivery, FaultPlan, faults_by_sensor
 from mm_fusion.simulation.odometry import TF, Odometry, odometry_messages, odometry_topics
-from mm_fusion.simulation.rig import Rig, RigOptions
+from mm_fusion.simulation.rig import Measured, Rig, RigOptions
 from mm_fusion.simulation.schedule import Due, OdometryDue, schedule
 from mm_fusion.simulation.sensor_messages import message_topics, messages_of
 from mm_fusion.simulation.truth_frames import Sightings, truth_frame
+from mm_fusion.simulation.workers import DriveSpec, measured_ahead
 
 START_NS = 1_700_000_000_000_000_000
 """Stamp of a drive's beginning, fixed so that the same seed gives the same bytes."""
@@ -61,6 +62,7 @@ class Simulator:
         self.clocks = make_clocks(vehicle, seed)
         self.faults = faults_by_sensor(faults or FaultPlan(), vehicle)
         self.world = make_world(scenario, seed, weather, duration_s=duration_s)
+        self._spec = DriveSpec(vehicle, scenario, seed, weather, duration_s, options or RigOptions())
         self._sightings = Sightings()
 
     @property
@@ -81,11 +83,16 @@ class Simulator:
         return {**found, **truth}
 
     def events(
-        self, seconds: float, types: Types = message_type, wanted: Collection[str] | None = None
+        self,
+        seconds: float,
+        types: Types = message_type,
+        wanted: Collection[str] | None = None,
+        workers: int = 1,
     ) -> Iterator[Event]:
         """Every message of the first `seconds` in order of receipt; made when it is asked for.
 
-        types: gives the message classes. wanted: topics to send (None: all).
+        types: gives the message classes. wanted: topics to send (None: all). workers: processes that measure,
+        the messages are the same with any number.
         """
         if not 0 < seconds <= self.world.duration_s:
             raise ConfigurationError(
@@ -97,25 +104,34 @@ class Simulator:
         self._wanted = frozenset(self.topics() if wanted is None else wanted)
         yield Event(self.start_ns - CALIBRATION_LEAD_NS, "/tf_static", self._calibration(types))
         due_in_order = schedule(self.clocks, self.faults, self.reference, drive, seconds, self.seed)
-        for receipt_ns, due in due_in_order:
-            for topic, message in self._messages(due, drive, types):
+        if workers > 1:
+            stream = measured_ahead(due_in_order, self._spec, self.start_ns, workers)
+        else:
+            stream = ((receipt_ns, due, self._measured(due)) for receipt_ns, due in due_in_order)
+        for receipt_ns, due, measured in stream:
+            for topic, message in self._messages(due, measured, drive, types):
                 if topic in self._wanted:
                     yield Event(self.start_ns + receipt_ns, topic, message)
 
-    def _messages(self, due: Due, drive: Odometry, types: Types) -> Iterator[tuple[str, Any]]:
+    def _measured(self, due: Due) -> Measured | None:
+        if not isinstance(due, Delivery) or due.dropped:
+            return None
+        return self.rig.measure(self.world, due, self.start_ns + due.stamp_ns)
+
+    def _messages(
+        self, due: Due, measured: Measured | None, drive: Odometry, types: Types
+    ) -> Iterator[tuple[str, Any]]:
         if isinstance(due, Delivery):
-            yield from self._delivered(due, types)
+            if measured is not None:
+                yield from self._delivered(due, measured, types)
         elif isinstance(due, OdometryDue):
             yield from self._odometry(drive, due.index, types)
         else:
             yield from self._truth(due.tick, types)
 
-    def _delivered(self, delivery: Delivery, types: Types) -> Iterator[tuple[str, Any]]:
-        if delivery.dropped:
-            return
+    def _delivered(self, delivery: Delivery, measured: Measured, types: Types) -> Iterator[tuple[str, Any]]:
         name = delivery.tick.sensor
         stamp_ns = self.start_ns + delivery.stamp_ns
-        measured = self.rig.measure(self.world, delivery, stamp_ns)
         self._sightings.add(name, delivery.content.time_ns, measured)
         sensor = self.rig.sensors[name]
         for topic, message in messages_of(measured, stamp_ns, self.rig.frame_of(name), sensor, types):

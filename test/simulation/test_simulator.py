@@ -61,6 +61,19 @@ def test_a_longer_drive_begins_like_a_shorter_one(tmp_path: Path) -> None:
     assert len(short) > 30 and raw_of(tmp_path / "long")[: len(short)] == short
 
 
+@pytest.mark.parametrize("workers", [2])
+def test_processes_give_the_same_bytes(workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real world, since stubs are not in other processes."""
+    pytest.importorskip("open3d", reason="drives are made by Open3D's ray casting")
+    monkeypatch.undo()
+    sensors = {name: stub_vehicle().sensors[name] for name in ("camera", "radar")}
+    alignment = stub_vehicle().alignment.model_copy(update={"reference": ["camera"]})
+    vehicle = stub_vehicle().model_copy(update={"sensors": sensors, "alignment": alignment})
+    for name, count in (("one", 1), ("many", workers)):
+        write_bag(tmp_path / name, Simulator(vehicle, duration_s=5.0), 0.8, workers=count)
+    assert len(raw_of(tmp_path / "one")) > 50 and raw_of(tmp_path / "one") == raw_of(tmp_path / "many")
+
+
 def test_truth_says_what_is_there_and_what_sensors_got(tmp_path: Path) -> None:
     write_bag(tmp_path / "bag", Simulator(stub_vehicle()), 1.5)
     frames = read_truth(tmp_path / "bag")
