@@ -94,11 +94,13 @@ def test_lidar_points_of_an_object_fall_on_its_pixels(
     assert hits > 0.97 * pixels_total
 
 
+@pytest.mark.parametrize("lens", LENSES)
 def test_radar_returns_of_an_object_fall_near_its_pixels(
     seen: Callable,
     world_of: Callable,
     sensor_of: Callable[..., SensorConfig],
     lens_of: Callable[..., CameraModel],
+    lens: str,
 ) -> None:
     base_from_radar = from_rpy_deg((0, 0, 0), (3.6, 0, 0.6))
     radar = RadarSimulator("r", sensor_of("radar", unit="ars548"), base_from_radar)
@@ -106,9 +108,9 @@ def test_radar_returns_of_an_object_fall_near_its_pixels(
     for time_s in (2.0, 8.0, 14.0):
         scan, actor = radar.scan(world_of(), time_s, 0, "r", np.random.default_rng(0))
         mine = np.flatnonzero((actor >= 0) & (np.linalg.norm(scan.xyz, axis=1) < 40))
-        instances = seen(time_s=time_s)[1]
+        instances = seen(lens=lens, time_s=time_s)[1]
         near = np.isin(actor[mine], np.unique(instances))
-        around, inside = owners_at(lens_of(), instances, base_from_radar, scan.xyz[mine[near]], 9)
+        around, inside = owners_at(lens_of(lens), instances, base_from_radar, scan.xyz[mine[near]], 9)
         hits += int((around == actor[mine][near][inside][:, None]).any(axis=1).sum())
         total += len(inside)
     assert total > 20

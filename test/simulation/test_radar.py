@@ -179,6 +179,40 @@ def test_mirror_images_move_as_mirrored_cars_do(world_of: Callable) -> None:
     assert checked > 50
 
 
+def test_wheels_and_limbs_spread_the_doppler_of_what_moves(
+    scanned: Callable[..., Scan], world_of: Callable
+) -> None:
+    world = world_of()
+    spread: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    for time_s in np.arange(1.0, 22.0, 3.0):
+        scan, owner = scanned("ars548", time_s=time_s)
+        rays = transform_points(BUMPER, scan.xyz) - BUMPER[:3, 3]
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        in_base = world.actor_velocities(time_s) @ world.world_from_base(time_s)[:3, :3]
+        error = over_ground(world_of, scan, time_s) - (rays * in_base[owner]).sum(1)
+        for moves in (True, False):
+            mine = (owner >= 0) & ((np.linalg.norm(in_base[owner], axis=1) > 1) == moves)
+            spread[moves].append(error[mine])
+    moving, still = (np.abs(np.concatenate(spread[moves])) for moves in (True, False))
+    assert np.mean(moving > 0.5) > 0.03
+    assert np.mean(still > 0.5) < 0.01
+
+
+def test_interference_is_a_burst_in_one_direction(
+    world_of: Callable, sensor_of: Callable[..., SensorConfig]
+) -> None:
+    radar = RadarSimulator("bumper", sensor_of("radar", unit="astyx"), BUMPER)
+    radar.unit = replace(radar.unit, false_alarms=0.0, interference_chance=0.0)
+    quiet, quiet_owner = radar.scan(world_of(), TIME_S, 5, "bumper", np.random.default_rng(0))
+    radar.unit = replace(radar.unit, interference_chance=1.0)
+    loud, loud_owner = radar.scan(world_of(), TIME_S, 5, "bumper", np.random.default_rng(0))
+    ghosts = loud.xyz[loud_owner == GHOST]
+    assert len(ghosts) > (quiet_owner == GHOST).sum() + 15
+    azimuth = np.degrees(np.arctan2(ghosts[:, 1], ghosts[:, 0]))
+    assert np.mean(np.abs(azimuth - np.median(azimuth)) < 20) > 0.6
+    assert abs(int((loud_owner >= 0).sum()) - int((quiet_owner >= 0).sum())) < 0.2 * len(quiet.xyz)
+
+
 @pytest.mark.parametrize("weather", ["fog", "night"])
 def test_fog_and_night_change_nothing_for_a_radar(scanned: Callable[..., Scan], weather: str) -> None:
     clear, other = scanned(weather="clear")[0], scanned(weather=weather)[0]
