@@ -23,10 +23,11 @@ DRIVE_S = 100.0
 
 @dataclass(frozen=True)
 class Speed:
-    """Frames a second of one case, actors in its world, and the aim as text."""
+    """Frames a second of one case, processor time in this process, actors in its world, the aim as text."""
 
     name: str
     frames_per_s: float
+    cpu_ms: float
     actors: int
     aim: str = ""
 
@@ -61,14 +62,15 @@ def speed_of(
     """Frames a second of a drive after its first frames, whatever `workers` are started for included."""
     options = RigOptions()
     simulator = Simulator(vehicle, scenario, options=options, duration_s=seconds + 1)
-    frames, begun_s = 0, 0.0
+    frames, begun_s, cpu_s = 0, 0.0, 0.0
     for event in simulator.events(seconds, workers=workers):
         if event.topic == "/ground_truth":
             frames += 1
             if frames == WARM_UP_FRAMES:
-                begun_s = time.perf_counter()
-    taken_s = time.perf_counter() - begun_s
-    return Speed(name, (frames - WARM_UP_FRAMES) / taken_s, len(simulator.world.actors), aim)
+                begun_s, cpu_s = time.perf_counter(), time.process_time()
+    taken_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - cpu_s
+    count = max(1, frames - WARM_UP_FRAMES)
+    return Speed(name, count / taken_s, 1e3 * cpu_s / count, len(simulator.world.actors), aim)
 
 
 def cases(seconds: float, workers: int) -> Iterator[Speed]:
@@ -90,10 +92,10 @@ def cases(seconds: float, workers: int) -> Iterator[Speed]:
 
 def print_speeds(speeds: Iterator[Speed]) -> None:
     """One row a case."""
-    print(f"{'case':<48}{'frames/s':>10}{'ms/frame':>10}{'actors':>8}  aim")
+    print(f"{'case':<48}{'frames/s':>10}{'ms/frame':>10}{'CPU ms':>10}{'actors':>8}  aim")
     for row in speeds:
-        figures = f"{row.frames_per_s:>10.1f}{1e3 / row.frames_per_s:>10.0f}{row.actors:>8}"
-        print(f"{row.name:<48}{figures}  {row.aim}", flush=True)
+        figures = f"{row.frames_per_s:>10.1f}{1e3 / row.frames_per_s:>10.0f}{row.cpu_ms:>10.0f}"
+        print(f"{row.name:<48}{figures}{row.actors:>8}  {row.aim}", flush=True)
 
 
 def memory_growth(frames: int, vehicle: VehicleConfig | None = None) -> list[float]:
