@@ -88,7 +88,9 @@ def _enter(index: int, lane: Lane, people: Population, rng: np.random.Generator)
             rng.uniform(rider.mover.back + 1, min(lane.path.length - rider.mover.front - 5, lane.enter_until))
         )
         mover = _at(rider.mover, s)
-        if people.take(_discs(lane, mover, extra=0.4 if mover.walks else 1.5 + 0.5 * mover.speed)):
+        if people.take(
+            _discs(lane, mover, extra=0.3 + 1.2 * mover.speed if mover.walks else 1.5 + 0.5 * mover.speed)
+        ):
             people.riders.append(Rider(rider.class_name, rider.size, mover, rider.trailer))
             return
 
