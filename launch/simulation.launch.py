@@ -1,6 +1,6 @@
 """A simulated drive through the fusion node, with RViz: no recording and no vehicle needed.
 
-ros2 launch mm_fusion simulation.launch.py [scenario:=urban] [weather:=night] [faults:=lidar_lost] [rviz:=false]
+ros2 launch mm_fusion simulation.launch.py [scenario:=urban] [weather:=night] [faults:=lidar_lost]
 """
 
 from launch.actions import (
