@@ -25,11 +25,11 @@ from mm_fusion.simulation.samples import samples_of
 from mm_fusion.simulation.simulator import Simulator
 
 VEHICLE = "astyx_like"
-MAPS = ("straight", "curve", "intersection", "highway")
+MAPS = ("straight", "intersection", "parking", "curve", "roundabout", "highway")
 PER_DRIVE = 5
 AMBIGUITY_MPS = 10.4
-CLEAR = 1
-"""Cars are compared up to this level of occlusion (partly)."""
+CLEAR = 0
+"""Only cars that nothing hides are compared: how many are hidden is the map's business, not the sensors'."""
 NEAREST_M, FARTHEST_M = 5.0, 50.0
 FEWEST_PIXELS = 60
 
@@ -38,7 +38,7 @@ FEWEST_PIXELS = 60
 class CompareScene:
     """One moment. lidar (N, 4): x y z m in base, intensity; radar (M, 5): x y z m in base, receding m/s, dB.
 
-    image: (H, W, 3) RGB; cars: (K, 7) boxes in base, in the image, hardly occluded, 5 to 50 m away.
+    image: (H, W, 3) RGB; cars: (K, 7) boxes in base, in the image, not occluded, 5 to 50 m away.
     """
 
     lidar: Float32

@@ -22,6 +22,8 @@ from mm_fusion.simulation.workers import process_pool, quiet_end
 
 MANIFEST = "manifest.json"
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
+WITHOUT_EFFECT = ("bag", "dataset", "shards", "workers")
+"""Files of the simulator, beside those that compare, that change nothing of what is measured."""
 FRAMES_PER_SHARD = 32
 FRAMES_PER_DRIVE = 4
 Progress = Callable[[int, int], None]
@@ -73,6 +75,8 @@ def simulator_hash() -> str:
     """Twelve digits that name the simulator by its source; figures made with it name them too."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem.startswith("compare") or path.stem in WITHOUT_EFFECT:
+            continue
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
