@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +121,18 @@ def test_a_tiny_data_set_by_two_workers(tmp_path: Path) -> None:
         "val": 1,
         "test": 1,
     }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_leaves_nothing_behind(workers: int, tmp_path: Path) -> None:
+    words = [*DRIVE, "--seconds", "60", "--workers", str(workers), "--out", str(tmp_path / "bag")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mm_fusion.cli.main", "simulate", *words], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".bag.*/bag/*.mcap")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode in (130, -signal.SIGINT) and "interrupted" in said
+    assert list(tmp_path.iterdir()) == []
