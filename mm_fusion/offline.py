@@ -36,6 +36,7 @@ class OfflineRun:
     drops: dict[str, dict[str, int]] = field(default_factory=dict)
     explanations: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    interrupted: bool = False
     recorded_s: float = 0.0
     elapsed_s: float = 0.0
 
@@ -48,6 +49,7 @@ class OfflineRun:
 def run_bag(path: Path, vehicle: VehicleConfig, model: str, progress: Progress | None = None) -> OfflineRun:
     """Every frame of a recording detected; the same bytes in give the same results out.
 
+    An interrupt ends it early, with the frames that are done.
     Raises `BagError` where the recording cannot be opened or none of the vehicle's sensors is in it.
     """
     pipeline = Pipeline(vehicle, make_detector(model, vehicle))
@@ -56,10 +58,14 @@ def run_bag(path: Path, vehicle: VehicleConfig, model: str, progress: Progress |
     with open_bag(path) as reader:
         _check_topics(reader, vehicle, run)
         run.recorded_s = (reader.end_ns - reader.start_ns) * 1e-9
-        for frame in _frames(pipeline, reader, progress):
-            began_s = time.perf_counter()
-            run.results.append(pipeline.detect(frame))
-            run.stage_ms["detect"].append((time.perf_counter() - began_s) * 1e3)
+        try:
+            for frame in _frames(pipeline, reader, progress):
+                began_s = time.perf_counter()
+                run.results.append(pipeline.detect(frame))
+                run.stage_ms["detect"].append((time.perf_counter() - began_s) * 1e3)
+        except KeyboardInterrupt:
+            run.interrupted = True
+            run.problems.append(f"interrupted: the results end after {len(run.results)} frames")
         run.problems += reader.problems
     run.elapsed_s = time.perf_counter() - start_s
     run.drops = pipeline.drops.counts()

@@ -42,10 +42,12 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError("expected --truth BAG (or --projection to judge a calibration)")
     if args.draws < 1:
         raise ConfigurationError(f"--draws: expected 1 or more, got {args.draws}")
-    from mm_fusion.evaluation.json_file import write_json
+    from mm_fusion.evaluation.json_file import check_writable, write_json
     from mm_fusion.evaluation.report import score_report
     from mm_fusion.evaluation.score import evaluate
 
+    if args.out is not None:
+        check_writable(args.out)
     tree = evaluate(args.source, args.truth, args.against, args.region, args.draws)
     print(score_report(tree))
     if args.out is not None:

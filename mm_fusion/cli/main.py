@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except KeyboardInterrupt:
-        print("mm-fusion: interrupted; what was whole is kept", file=sys.stderr)
+        print("mm-fusion: interrupted; what was written whole is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

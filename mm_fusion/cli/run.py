@@ -23,24 +23,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect, write the results with their summary and resolved vehicle file, print a table."""
+    """Detect, write the results and the resolved vehicle file, print a table; 130 after Ctrl-C, which keeps
+    the frames that are done.
+    """
     from mm_fusion.config import dump_config, load_vehicle
     from mm_fusion.evaluation.detections_file import DetectionsFile, ResultFrame, write_detections
-    from mm_fusion.evaluation.json_file import write_whole
+    from mm_fusion.evaluation.json_file import check_writable, write_whole
     from mm_fusion.offline import input_hashes
 
     vehicle = load_vehicle(args.vehicle)
     if args.only:
         vehicle = _only(vehicle, args.only.split(","))
     model = args.model or vehicle.model
+    check_writable(args.out)
     done = _run_with_bar(args, vehicle, model)
     frames = [ResultFrame(r.stamp_ns, r.mode, r.available, r.detections) for r in done.results]
     hashes = input_hashes(args.bag, vehicle, model)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     write_detections(args.out, DetectionsFile(vehicle.output_frame, frames, inputs=hashes))
     write_whole(args.out.with_suffix(".vehicle.yaml"), dump_config(vehicle))
     _print_table(args.out, done)
-    return 0
+    return 130 if done.interrupted else 0
 
 
 def _only(vehicle: VehicleConfig, chosen: list[str]) -> VehicleConfig:

@@ -42,6 +42,18 @@ def write_whole(path: str | Path, text: str) -> None:
         raise ResultError(f"{path}: cannot be written: {error}; choose another --out") from error
 
 
+def check_writable(path: str | Path) -> None:
+    """Make the folder of `path`; raises `ResultError`, before any work is done, where that fails."""
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be written: {error}; choose another --out") from error
+    if target.is_dir() or not os.access(target.parent, os.W_OK):
+        why = "it is a folder" if target.is_dir() else "its folder is not writable"
+        raise ResultError(f"{path}: cannot be written: {why}; choose another --out")
+
+
 def read_json(path: str | Path) -> Any:
     """The tree in the JSON file `path`; raises `ResultError` that says where it stops being JSON."""
     try:

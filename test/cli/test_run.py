@@ -12,6 +12,9 @@ pytest.importorskip("open3d", reason="the recording is made by Open3D's ray cast
 
 from mm_fusion.cli.main import main
 from mm_fusion.config import dump_config, load_vehicle
+from mm_fusion.detections import FusionResult
+from mm_fusion.frame import Frame
+from mm_fusion.pipeline import Pipeline
 from mm_fusion.simulation.bag import write_bag
 from mm_fusion.simulation.rig import RigOptions
 from mm_fusion.simulation.simulator import Simulator
@@ -69,3 +72,31 @@ def test_topics_of_another_car_are_said(
     assert code == 2
     words = capsys.readouterr().err
     assert "/lidar/points" in words and "--write-vehicle" in words
+
+
+def test_where_nothing_can_be_written_is_said_before_the_work(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mm_fusion.offline.run_bag", lambda *_: pytest.fail("ran for nothing"))
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file" / "d.json", tmp_path):
+        assert run(bag, out) == 2
+        assert "cannot be written" in capsys.readouterr().err
+
+
+def test_an_interrupt_keeps_the_frames_that_are_done(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detect, done = Pipeline.detect, []
+
+    def interrupted(self: Pipeline, frame: Frame) -> FusionResult:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(frame.stamp_ns)
+        return detect(self, frame)
+
+    monkeypatch.setattr(Pipeline, "detect", interrupted)
+    assert run(bag, tmp_path / "d.json") == 130
+    frames = json.loads((tmp_path / "d.json").read_text())["frames"]
+    assert [frame["stamp_ns"] for frame in frames] == done
+    assert "interrupted: the results end after 3 frames" in capsys.readouterr().err
