@@ -189,6 +189,8 @@ def _explain(where: str, entry: Any) -> str:
         return f"{where}: unknown key {key}; check its spelling and unit suffix against the documentation"
     if entry["type"] == "missing":
         return f"{where}: {key} is missing"
+    if entry["type"] == "value_error":  # says itself what came; the input is the whole section
+        return f"{where}: {key}: {entry['ctx']['error']}"
     return f"{where}: {key}: {entry['msg']}, got {entry['input']!r}"
 
 

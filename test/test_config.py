@@ -38,8 +38,9 @@ def changed(path: str, value: object) -> dict:
     ],
 )
 def test_what_is_wrong_is_named(path: str, value: object, words: str) -> None:
-    with pytest.raises(ConfigurationError, match="(?s)my.yaml.*" + words.replace(".", r"\.")):
+    with pytest.raises(ConfigurationError, match="(?s)my.yaml.*" + words.replace(".", r"\.")) as said:
         parse_config(changed(path, value), VehicleConfig, "my.yaml")
+    assert "/points" not in str(said.value), "the whole tree is no part of a message"
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "a: [", "\x00"])
