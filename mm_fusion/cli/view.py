@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.every < 1:
         raise ConfigurationError(f"--every: expected 1 or more, got {args.every}")
+    if args.limit is not None and args.limit < 1:
+        raise ConfigurationError(f"--limit: expected 1 or more, got {args.limit}")
     results, recording = _sources(args.source, args.bag)
     shown = tqdm(_chosen(args, results, recording), desc="drawing", disable=args.quiet, unit=" frames")
     written = draw_album(args.out, shown, results, args.video, args.min_score)

@@ -145,9 +145,13 @@ def _latched(info: TopicInfo) -> bool:
 
 
 def play(args: argparse.Namespace) -> int:
-    """Play until the end or an interrupt, with the arguments of `mm-fusion play`; the exit code."""
+    """Play until the end or an interrupt, with the arguments of `mm-fusion play`; the exit code.
+
+    Raises `FusionError` where the recording cannot be opened or `--start` lies outside of it.
+    """
     prepare_process()
     with open_bag(args.bag) as reader:
+        _check_start(args.start, reader)
         rclpy.init(args=[])
         try:
             _play(PlayerNode(reader, args.rate, args.start, args.clock, args.longest_gap), args)
@@ -161,6 +165,13 @@ def play(args: argparse.Namespace) -> int:
         for problem in reader.problems:
             print(problem, file=sys.stderr)
     return 0
+
+
+def _check_start(start_s: float, reader: BagReader) -> None:
+    """Raise where nothing would be played."""
+    length_s = (reader.end_ns - reader.start_ns) / 1e9
+    if not 0 <= start_s <= length_s:
+        raise ConfigurationError(f"--start {start_s}: expected 0 to {length_s:.1f} s, where it ends")
 
 
 def _play(node: PlayerNode, args: argparse.Namespace) -> None:

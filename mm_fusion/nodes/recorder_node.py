@@ -37,7 +37,6 @@ class RecorderNode(Node):
     """Subscribes to `topics` as soon as somebody publishes them and writes what comes.
 
     Of what has come at once, the topic named first is written first.
-
     """
 
     def __init__(self, topics: Sequence[str], writer: McapFileWriter) -> None:
@@ -73,6 +72,13 @@ class RecorderNode(Node):
                 self._writer.write_raw(*early, now_ns)
             self._early.clear()
 
+    def say_lost(self) -> None:
+        """Say how many messages have no time, and are not in the file."""
+        if self._early:
+            self.get_logger().warning(
+                f"{len(self._early)} messages were not recorded: use_sim_time is set and no /clock came"
+            )
+
 
 def _profile(offers: list[QoSProfile]) -> QoSProfile:
     reliable = all(offer.reliability != ReliabilityPolicy.BEST_EFFORT for offer in offers)
@@ -100,6 +106,7 @@ def record(out: Path, topics: Sequence[str]) -> dict[str, int]:
                 next_s = time.monotonic() + DISCOVER_S
             executor.spin_once(timeout_sec=DISCOVER_S)
         _drain(executor)
+        node.say_lost()
         node.destroy_node()
         return writer.counts()
 

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import pytest
 
+from mm_fusion.bags.types import message_type
+from mm_fusion.bags.write import McapFileWriter
 from mm_fusion.cli import play
 from mm_fusion.errors import ConfigurationError
 
@@ -38,3 +41,13 @@ def test_without_ros_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "rclpy", None)
     with pytest.raises(ConfigurationError, match="playing needs ROS 2"):
         play.run(parsed("bag"))
+
+
+@pytest.mark.parametrize("start", ["-1", "1e9", "nan"])
+def test_a_start_outside_of_the_recording_is_an_error(start: str, tmp_path: Path) -> None:
+    pytest.importorskip("rclpy", reason="the player needs ROS 2")
+    with McapFileWriter(tmp_path / "short.mcap") as writer:
+        for receipt_ns in (0, 2_000_000_000):
+            writer.write("/mode", message_type("std_msgs/msg/String")(data="L"), receipt_ns)
+    with pytest.raises(ConfigurationError, match=r"--start.*2\.0 s"):
+        play.run(parsed(str(tmp_path / "short.mcap"), f"--start={start}"))
