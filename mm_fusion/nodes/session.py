@@ -49,11 +49,13 @@ class Session:
         self._name = node.get_fully_qualified_name().lstrip("/")
         self._stages = Stages()
         self._drops = DropReporter(lambda text: node.get_logger().warning(text))
+        # what can be refused comes before what would have to be given back
+        self._inbox = Inbox(self._now_ns, _image_topics(vehicle), self._on_inbox_drop)
+        self._subscriptions = Subscriptions(node, vehicle, self._inbox.put)
         self._receipts = receipt_log(receipts)
         self._pipeline = Pipeline(vehicle, detector)
         self._outputs = Outputs(node, vehicle)
         self._pool = LatestPool(max(1, min(4, (os.cpu_count() or 1) - 1)), self._on_error)
-        self._inbox = Inbox(self._now_ns, _image_topics(vehicle), self._on_inbox_drop)
         self._detect = DetectThread(self._pipeline, self._stages, self._on_result, self._on_error)
         self._worker = PipelineThread(
             self._pipeline,
@@ -66,7 +68,6 @@ class Session:
             on_error=self._on_error,
             simulated_time=bool(node.get_parameter("use_sim_time").value),
         )
-        self._subscriptions = Subscriptions(node, vehicle, self._inbox.put)
         self._start()
 
     def _start(self) -> None:

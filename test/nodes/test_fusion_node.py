@@ -125,6 +125,17 @@ def test_a_wrong_parameter_is_one_error_and_the_node_stays_unconfigured(
     assert held(node) == bare
 
 
+def test_what_activation_refuses_leaves_nothing_behind(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node(sensors__lidar__message="sensor_msgs/msg/Image")
+    assert node.trigger_configure() == SUCCESS
+    before, errors = held(node), errors_of(node, monkeypatch)
+    assert node.trigger_activate() != SUCCESS
+    assert len(errors) == 1 and "sensors.lidar.message" in errors[0]
+    assert held(node) == before
+
+
 def test_parameters_override_the_vehicle_file_and_are_described(make_node: MakeNode) -> None:
     node = make_node(alignment__budget_ms=30, sensors__lidar__topic="/other/points")
     assert node.trigger_configure() == SUCCESS
