@@ -38,8 +38,8 @@ class Frame:
     """Measurements by sensor name around `stamp_ns`, each on its own time and in its own frame.
 
     measurements: only what is available; still `Deferred` as the collector releases them, decoded when a
-    detector gets the frame (`Pipeline.detect` sees to it). earlier: older sweeps, newest first. kinds: of every
-    configured sensor. available and age_ns (stamp_ns minus measurement's time): by sensor name, every
+    detector gets the frame (`Pipeline.detect` sees to it). earlier: older sweeps, newest first. kinds: of
+    every configured sensor. available and age_ns (stamp_ns minus measurement's time): by sensor name, every
     configured sensor in `available`. ego: twist at `stamp_ns`, None where no source is alive.
     """
 
