@@ -144,8 +144,8 @@ def _recording(args: argparse.Namespace) -> Recording:
 
 
 SAMPLE_VEHICLE = "nuscenes_like"
-SAMPLE_SCENARIO = "intersection"
-SAMPLE_S = 5.5
+SAMPLE_SCENARIO, SAMPLE_SEED, SAMPLE_S = "urban", 12, 5.0
+"""As in rosbags/README.md."""
 
 
 def _sample(path: Path, vehicle: VehicleConfig) -> Path:
@@ -158,7 +158,8 @@ def _sample(path: Path, vehicle: VehicleConfig) -> Path:
     from mm_fusion.simulation.rig import RigOptions
     from mm_fusion.simulation.simulator import Simulator
 
-    simulator = Simulator(vehicle, SAMPLE_SCENARIO, options=RigOptions(camera_width_px=352, lidar_step=4))
+    options = RigOptions(camera_width_px=352, lidar_step=4)
+    simulator = Simulator(vehicle, SAMPLE_SCENARIO, SAMPLE_SEED, options=options)
     with tqdm(desc="making a sample recording", unit="%", total=100, disable=None) as bar:
         write_bag(path, simulator, SAMPLE_S, lambda share: _advance(bar, round(100 * share), 100))
     return path

@@ -59,18 +59,19 @@ def vehicle_of(cameras: int, size_px: tuple[int, int], unit: str, radars: int) -
 def speed_of(
     name: str, vehicle: VehicleConfig, seconds: float, workers: int, aim: str = "", scenario: str = "straight"
 ) -> Speed:
-    """Frames a second of a drive after its first frames, whatever `workers` are started for included."""
+    """Frames a second of a drive between an early and its last truth: starting and ending do not count."""
     options = RigOptions()
     simulator = Simulator(vehicle, scenario, options=options, duration_s=seconds + 1)
-    frames, begun_s, cpu_s = 0, 0.0, 0.0
+    frames, begun_s, ended_s, cpu_s = 0, 0.0, 0.0, 0.0
     for event in simulator.events(seconds, workers=workers):
         if event.topic == "/ground_truth":
             frames += 1
             if frames == WARM_UP_FRAMES:
                 begun_s, cpu_s = time.perf_counter(), time.process_time()
-    taken_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - cpu_s
-    count = max(1, frames - WARM_UP_FRAMES)
-    return Speed(name, count / taken_s, 1e3 * cpu_s / count, len(simulator.world.actors), aim)
+            ended_s = time.perf_counter()
+    count, cpu_s = max(1, frames - WARM_UP_FRAMES), time.process_time() - cpu_s
+    rate = count / max(ended_s - begun_s, 1e-9)
+    return Speed(name, rate, 1e3 * cpu_s / count, len(simulator.world.actors), aim)
 
 
 def cases(seconds: float, workers: int) -> Iterator[Speed]:
