@@ -206,8 +206,7 @@ class Pipeline:
         estimate = estimate_ego_motion(scans) if scans else None
         if estimate is None:
             return frame
-        ego = EgoMotion(frame.stamp_ns, estimate.linear, estimate.angular, linear_cov=estimate.linear_cov)
-        return replace(frame, ego=ego)
+        return replace(frame, ego=estimate.ego_motion(frame.stamp_ns))
 
 
 def _returns(scan: RadarScan, base_from_radar: Float64) -> RadarReturns:

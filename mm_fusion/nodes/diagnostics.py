@@ -13,20 +13,33 @@ from mm_fusion.nodes.stages import Stages
 from mm_fusion.nodes.subscriptions import Topic
 from mm_fusion.nodes.threads import Snapshot
 
+UNUSABLE = (
+    DropReason.MALFORMED,
+    DropReason.UNKNOWN_FRAME,
+    DropReason.NO_TRANSFORM,
+    DropReason.NO_CALIBRATION,
+)
+"""Drops that mean something is to be mended, not that a message came at a bad moment."""
+Counts = Mapping[str, Mapping[str, int]]
+"""{sensor: {reason: count so far}}."""
 REPEAT_S = 10.0
 """A drop of one sensor for one reason is said at most so often."""
 
 
 def sensor_statuses(
-    snapshot: Snapshot, vehicle: VehicleConfig, topics: Mapping[str, Topic], node: str
+    snapshot: Snapshot, vehicle: VehicleConfig, topics: Mapping[str, Topic], node: str, before: Counts
 ) -> list[DiagnosticStatus]:
-    """One status per configured sensor, and one per other source that dropped something."""
+    """One status per configured sensor, and one per other source that dropped something.
+
+    before: the drops of the report before; what is unusable of a sensor warns while it grows.
+    """
     found = [
         _sensor_status(
             name,
             snapshot,
             f"{vehicle.sensors[name].topic}: {topics[vehicle.sensors[name].topic].described}",
             node,
+            before.get(name, {}),
         )
         for name in vehicle.sensors
     ]
@@ -37,15 +50,20 @@ def sensor_statuses(
     return found
 
 
-def _sensor_status(name: str, snapshot: Snapshot, source: str, node: str) -> DiagnosticStatus:
-    state = snapshot.states[name]
+def _sensor_status(
+    name: str, snapshot: Snapshot, source: str, node: str, before: Mapping[str, int]
+) -> DiagnosticStatus:
+    state, drops = snapshot.states[name], snapshot.drops.get(name, {})
     values = {"source": source, "liveness": state.liveness, **_figures(state, snapshot.now_ns)}
-    values.update({f"drops.{reason}": str(count) for reason, count in snapshot.drops.get(name, {}).items()})
-    text, level = _verdict(state)
+    values.update({f"drops.{reason}": str(count) for reason, count in drops.items()})
+    unusable = [reason.value for reason in UNUSABLE if drops.get(reason, 0) > before.get(reason, 0)]
+    text, level = _verdict(state, unusable)
     return DiagnosticStatus(f"{node}: sensor {name}", level, text, values, hardware_id=name)
 
 
-def _verdict(state: SensorState) -> tuple[str, int]:
+def _verdict(state: SensorState, unusable: list[str]) -> tuple[str, int]:
+    if unusable:
+        return f"not used: {', '.join(unusable)}", WARN
     if state.liveness == "never":
         return "nothing received yet", WARN
     if state.liveness == "silent":
@@ -86,9 +104,7 @@ class DropReporter:
         self._seen: dict[tuple[str, str], int] = {}
         self._next_s: dict[tuple[str, str], float] = {}
 
-    def report(
-        self, drops: Mapping[str, Mapping[str, int]], texts: Mapping[tuple[str, DropReason], str]
-    ) -> None:
+    def report(self, drops: Counts, texts: Mapping[tuple[str, DropReason], str]) -> None:
         """Say what has been dropped since it was last said. drops: {sensor: {reason: count so far}}."""
         now_s = time.monotonic()
         for sensor, reasons in drops.items():

@@ -6,6 +6,7 @@ import numpy as np
 
 from mm_fusion.detections import FusionResult
 from mm_fusion.frame import Frame, decoded
+from mm_fusion.geometry.cameras import scaled
 from mm_fusion.geometry.transforms import inverse
 from mm_fusion.measurements import CameraImage
 from mm_fusion.messages.images import decode_pixels
@@ -31,8 +32,10 @@ def draw(image: CameraImage, camera: str, frame: Frame, result: FusionResult) ->
     from mm_fusion.viewing.overlay import draw_overlay
 
     camera_from_base = inverse(frame.calibration.base_from_sensor[camera])
-    model = frame.calibration.camera_models[camera]
-    drawn = draw_overlay(decode_pixels(image), model, camera_from_base, result.detections)
+    pixels = decode_pixels(image)
+    height_px, width_px = pixels.shape[:2]  # a resized image may come with the CameraInfo of the whole one
+    model = scaled(frame.calibration.camera_models[camera], width_px, height_px)
+    drawn = draw_overlay(pixels, model, camera_from_base, result.detections)
     _, jpeg = cv2.imencode(
         ".jpg", np.ascontiguousarray(drawn[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     )

@@ -19,7 +19,7 @@ from mm_fusion.errors import DropReason
 from mm_fusion.measurements import Deferred
 from mm_fusion.messages.encode_status import encode_diagnostics
 from mm_fusion.messages.routes import routes
-from mm_fusion.nodes.diagnostics import DropReporter, sensor_statuses, stage_status
+from mm_fusion.nodes.diagnostics import Counts, DropReporter, sensor_statuses, stage_status
 from mm_fusion.nodes.inbox import Inbox
 from mm_fusion.nodes.latest import LatestPool
 from mm_fusion.nodes.message_types import message_class
@@ -52,6 +52,8 @@ class Session:
         # what can be refused comes before what would have to be given back
         self._inbox = Inbox(self._now_ns, _image_topics(vehicle), self._on_inbox_drop)
         self._subscriptions = Subscriptions(node, vehicle, self._inbox.put)
+        self._prepare_skipped = 0
+        self._reported_drops: Counts = {}
         self._receipts = receipt_log(receipts)
         self._pipeline = Pipeline(vehicle, detector)
         self._outputs = Outputs(node, vehicle)
@@ -111,7 +113,9 @@ class Session:
         statuses = [stage_status(self._stages, self._counts(), self._name)]
         if snapshot is not None:
             self._drops.report(snapshot.drops, snapshot.texts)
-            statuses += sensor_statuses(snapshot, self._vehicle, self._subscriptions.topics, self._name)
+            topics, before = self._subscriptions.topics, self._reported_drops
+            statuses += sensor_statuses(snapshot, self._vehicle, topics, self._name, before)
+            self._reported_drops = snapshot.drops
             self._pipeline.health.observe_states(snapshot.states)
             statuses += [replace(s, name=f"{self._name}: {s.name}") for s in self._pipeline.health.statuses()]
         if snapshot is None or not any(state.liveness == "alive" for state in snapshot.states.values()):
@@ -125,8 +129,6 @@ class Session:
             "detector": self._vehicle.model,
             "prepare_skipped": self._prepare_skipped,
         }
-
-    _prepare_skipped = 0
 
     def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)

@@ -25,7 +25,7 @@ def snapshot(vehicle: VehicleConfig, drops: DropLog, **states: SensorState) -> S
 
 
 def test_before_any_message_every_sensor_warns(vehicle: VehicleConfig) -> None:
-    statuses = sensor_statuses(snapshot(vehicle, DropLog()), vehicle, topics(vehicle), "fusion")
+    statuses = sensor_statuses(snapshot(vehicle, DropLog()), vehicle, topics(vehicle), "fusion", {})
     assert [(status.name, status.level) for status in statuses] == [
         ("fusion: sensor lidar", 1),
         ("fusion: sensor camera", 1),
@@ -38,7 +38,7 @@ def test_an_alive_sensor_shows_rate_latency_age_and_drops(vehicle: VehicleConfig
     drops.add("lidar", DropReason.LATE, count=2)
     drops.add("frames", DropReason.SUPERSEDED)
     alive = SensorState("alive", 100.0, 10.0, 55.0, 60.0, 3.0, 900_000_000, 960_000_000)
-    statuses = sensor_statuses(snapshot(vehicle, drops, lidar=alive), vehicle, topics(vehicle), "fusion")
+    statuses = sensor_statuses(snapshot(vehicle, drops, lidar=alive), vehicle, topics(vehicle), "fusion", {})
     lidar = statuses[0]
     assert (lidar.level, lidar.message) == (0, "alive")
     wanted = {"rate_hz": "10.00", "latency_p50_ms": "55.00", "age_ms": "40.00", "drops.late": "2"}
@@ -46,9 +46,21 @@ def test_an_alive_sensor_shows_rate_latency_age_and_drops(vehicle: VehicleConfig
     assert statuses[-1].name == "fusion: frames" and statuses[-1].values == {"drops.superseded": "1"}
 
 
+def test_a_sensor_whose_messages_cannot_be_used_warns_while_they_come(vehicle: VehicleConfig) -> None:
+    drops, alive = DropLog(), SensorState("alive")
+    drops.add("lidar", DropReason.NO_TRANSFORM, count=2)
+    drops.add("lidar", DropReason.LATE)
+    told = snapshot(vehicle, drops, lidar=alive)
+    first = sensor_statuses(told, vehicle, topics(vehicle), "fusion", {})[0]
+    assert (first.level, first.message) == (1, "not used: no_transform")
+    assert sensor_statuses(told, vehicle, topics(vehicle), "fusion", told.drops)[0].level == 0
+
+
 def test_a_clock_that_is_off_names_its_cure(vehicle: VehicleConfig) -> None:
     off = SensorState("alive", suggested_stamp_offset_ms=-37000.0)
-    lidar = sensor_statuses(snapshot(vehicle, DropLog(), lidar=off), vehicle, topics(vehicle), "fusion")[0]
+    lidar = sensor_statuses(snapshot(vehicle, DropLog(), lidar=off), vehicle, topics(vehicle), "fusion", {})[
+        0
+    ]
     assert lidar.level == 1
     assert "37.0 s" in lidar.message and "stamp_offset_ms: -37000.0" in lidar.message
 
