@@ -63,6 +63,7 @@ def _read_lidar(
         out = empty_points(count, bool(kind[4]))
         kept, mistimed = read_points(raw, step, count, at, kind, bounds, scale, _as_tuple(rule), out)
         _check_times(mistimed, count, sensor)
+        _check_any(kept, count, sensor)
     xyz, intensity, ring, offset = out
     rings = ring[:kept] if kind[4] else None
     xyz = xyz[: 3 * kept].reshape(kept, 3)
@@ -72,7 +73,7 @@ def _read_lidar(
 def warm_up() -> None:
     """Compile the loops of LiDAR clouds, so that the first cloud need not wait for seconds."""
     columns = {prop: Column(prop, 4 * i, 7) for i, prop in enumerate(_KERNEL_ORDER)}
-    raw = np.zeros(24, np.uint8)
+    raw = np.array([1, 0, 0, 0, 0, 0], np.float32).view(np.uint8)
     raw.flags.writeable = False
     sensor = SensorConfig(kind="lidar", topic="warm-up")
     _read_lidar(CloudBytes(raw, 1, 1, 24, 24, False, columns), columns, SensorHeader(0, 0, "warm-up"), sensor)
@@ -107,6 +108,15 @@ def _check_times(mistimed: int, count: int, sensor: SensorConfig) -> None:
             "give the unit, "
             f'such as `fields: {{time: "t:ns"}}`, in the vehicle file (now '
             f"{sensor.fields.get('time', 'guessed')!r})"
+        )
+
+
+def _check_any(kept: int, count: int, sensor: SensorConfig) -> None:
+    """Raise where a cloud of points says nothing: wrong bytes look like that, and so does a covered LiDAR."""
+    if count and not kept:
+        raise MeasurementError(
+            f"expected points between {sensor.min_range_m} and {sensor.max_range_m} m, got none among "
+            f"{count}; is the LiDAR covered, or its byte order or unit of length another?"
         )
 
 

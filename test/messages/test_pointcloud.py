@@ -90,6 +90,15 @@ def test_one_mask_for_all_columns(cloud, sensor):
         assert np.array_equal(getattr(sweep, name), getattr(whole, name)), name
 
 
+@pytest.mark.parametrize("useless", [np.nan, np.inf, 0.0, 1e9])
+def test_a_cloud_of_nothing_usable_is_said(cloud, sensor, useless):
+    points = scan(50)
+    for name in ("x", "y", "z"):
+        points[name] = useless
+    with pytest.raises(MeasurementError, match="none among 50; is the LiDAR covered"):
+        decode_lidar(cloud(points), sensor(), 0).get()
+
+
 def test_no_further_fields(cloud, sensor):
     points = scan(4)[["x", "y", "z"]]
     sweep = decode_lidar(cloud(points), sensor(), 0).get()
