@@ -162,9 +162,7 @@ def plain_deskew(
     return np.asarray(turned + linear * seconds, np.float32)
 
 
-def plain_lookup(
-    chain: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], stamp_ns: int
-) -> np.ndarray:
+def plain_lookup(chain: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], stamp_ns: int) -> np.ndarray:
     """One transform through a chain of edges (stamps, rotations as x y z w, translations), slerp by scipy."""
     from scipy.spatial.transform import Rotation, Slerp
 
