@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
     vehicle = load_vehicle(args.vehicle)
     if args.only:
-        vehicle = _only(vehicle, args.only.split(","))
+        vehicle = only_sensors(vehicle, args.only.split(","))
     model = args.model or vehicle.model
     check_writable(args.out)
     done = _run_with_bar(args, vehicle, model)
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     return 130 if done.interrupted else 0
 
 
-def _only(vehicle: VehicleConfig, chosen: list[str]) -> VehicleConfig:
+def only_sensors(vehicle: VehicleConfig, chosen: list[str]) -> VehicleConfig:
     """The vehicle with a part of its sensors; every reference that is left keeps its rank."""
     from mm_fusion.errors import ConfigurationError
 
