@@ -2,7 +2,7 @@
 
 `python -m test.benchmarks.bench_sim_detectors [FOLDER]` makes drives of the nuScenes-like car with seeds that
 nothing was tuned on, keeps them in FOLDER (default out/sim_table), and prints for each weather and set of
-sensors: AP of cars and pedestrians over the nuScenes distances, mAP over the ten classes, recall of cars within
+sensors: AP of cars and pedestrians over the nuScenes distances, mAP over the ten classes, recall of cars in
 30 m, as means over the drives.
 """
 
