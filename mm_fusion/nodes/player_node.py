@@ -20,13 +20,12 @@ from mm_fusion.cli.play import add_arguments, run
 from mm_fusion.errors import ConfigurationError, FusionError
 from mm_fusion.messages.encode_sensors import encode_clock
 from mm_fusion.nodes.dds import prepare_process
+from mm_fusion.nodes.listeners import wait_for_listeners
 from mm_fusion.nodes.message_types import message_class
 from mm_fusion.nodes.playback import Schedule, clock_ticks
 
 DEPTH = 100
 CLOCK = "/clock"
-SETTLED_S = 1.0
-"""Listeners are complete when none has come for so long."""
 ACKNOWLEDGE_S = 5.0
 CLOCK_LEAD_S = 0.001
 """A message must not overtake the /clock of its own time, or listeners take it for one of the time before."""
@@ -67,17 +66,8 @@ class PlayerNode(Node):
             return None
 
     def wait_for_listeners(self, at_most_s: float) -> int:
-        """Number of subscriptions, once the first have come and no further for a while, or time is over."""
-        deadline = time.monotonic() + at_most_s
-        count, since = 0, time.monotonic()
-        while time.monotonic() < deadline:
-            found = sum(publisher.get_subscription_count() for publisher in self._publishers_of.values())
-            if found != count:
-                count, since = found, time.monotonic()
-            if count and time.monotonic() - since >= SETTLED_S:
-                break
-            time.sleep(0.05)
-        return count
+        """Number of subscriptions to what is played, once they have come or time is over."""
+        return wait_for_listeners(self._publishers_of.values(), at_most_s)
 
     def play(self) -> int:
         """Publish everything once; the number of messages."""

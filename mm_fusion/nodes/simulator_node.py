@@ -23,6 +23,7 @@ from mm_fusion.cli.simulate import (
 from mm_fusion.errors import ConfigurationError, FusionError
 from mm_fusion.messages.encode_sensors import encode_clock
 from mm_fusion.nodes.dds import prepare_process
+from mm_fusion.nodes.listeners import wait_for_listeners
 from mm_fusion.nodes.message_types import message_class
 from mm_fusion.nodes.playback import Schedule, clock_ticks
 from mm_fusion.simulation.simulator import Simulator
@@ -32,7 +33,6 @@ CLOCK = "/clock"
 CLOCK_STEP_S = 0.01
 CLOCK_LEAD_S = 0.001
 """A message must not overtake the /clock of its own time, or listeners take it for one of the time before."""
-SETTLED_S = 1.0
 HEAD_START_S = 0.5
 BEHIND_S = 0.1
 """Real time is given up by so much at once where the machine is too slow for it."""
@@ -68,17 +68,8 @@ class SimulatorNode(Node):
             return None
 
     def wait_for_listeners(self, at_most_s: float) -> int:
-        """Number of subscriptions, once the first have come and no further for a while, or time is over."""
-        deadline = time.monotonic() + at_most_s
-        count, since = 0, time.monotonic()
-        while time.monotonic() < deadline:
-            found = sum(publisher.get_subscription_count() for publisher in self._publishers_of.values())
-            if found != count:
-                count, since = found, time.monotonic()
-            if count and time.monotonic() - since >= SETTLED_S:
-                break
-            time.sleep(0.05)
-        return count
+        """Number of subscriptions to what is played, once they have come or time is over."""
+        return wait_for_listeners(self._publishers_of.values(), at_most_s)
 
     def play(self, seconds: float, workers: int = 1) -> int:
         """Publish `seconds` of the drive; the number of messages."""
