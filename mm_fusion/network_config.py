@@ -92,7 +92,7 @@ class LidarInputs(Section):
 
 
 class StrengthNorm(Section):
-    """How one kind of strength becomes about -1..1: (dB + per_decade_db log10(range / 20) - mean) / spread."""
+    """How one kind of strength becomes about -1..1: (dB + per_decade_db log10(range / 20) - mean) / spread"""
 
     mean_db: float = Field(description="usual strength at 20 m, dB")
     spread_db: Positive = Field(description="usual spread, dB")
@@ -110,7 +110,7 @@ class RadarInputs(Section):
         {
             "rcs": StrengthNorm(mean_db=5.0, spread_db=10.0),
             "snr": StrengthNorm(mean_db=20.0, spread_db=10.0, per_decade_db=20.0),
-            "power": StrengthNorm(mean_db=60.0, spread_db=10.0, per_decade_db=9.0),
+            "power": StrengthNorm(mean_db=53.0, spread_db=7.0, per_decade_db=9.0),
         },
         description="by kind of strength",
     )

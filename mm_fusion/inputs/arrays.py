@@ -13,8 +13,8 @@ from mm_fusion.measurements import Float32
 class NetworkInputs(TypedDict):
     """One frame's arrays; N = max_cameras, X, Y the grid, everything C-contiguous and finite.
 
-    images: (N, 3, height_px, width_px) uint8 RGB, zeros in a slot without image. camera_present: (N,) float32,
-    1 in a slot with one. lidar: (1, C, X, Y) float32 and radar: (1, C, X, Y) float32 at their own scale
+    images: (N, 3, height_px, width_px) uint8 RGB, zeros in a slot without image. camera_present: (N,)
+    float32, 1 in a slot with one. lidar and radar: (1, C, X, Y) float32 at their own scale
     (`LearnedConfig.lidar_shape`, `radar_shape`), zeros where absent. lift_index, lift_bin: (1, X, Y, Z, S)
     int32, row = slot * rows_per_camera + pixel and row * depth_bins + bin; empty: 0. lift_weight: the same
     shape, float32, 0 where empty, else they sum to one over S. camera_age: (1, 1, X, Y) float32, in units of
