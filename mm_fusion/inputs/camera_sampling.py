@@ -125,48 +125,55 @@ def choose_taps(
             inner[c] = np.float32(-1)
             if visible[c, n]:
                 seen += 1
-                inner[c] = _from_border(pixels[c, n], sizes[c])
+                inner[c] = _from_border(pixels[c, n, 0], pixels[c, n, 1], sizes[c, 0], sizes[c, 1])
                 coverage[cell] = max(coverage[cell], shares[c, cell])
                 if inner[c] >= best_inner[cell]:
                     best_inner[cell], age[cell] = inner[c], ages[c]
         kept = min(seen, places // taps)
         for k in range(kept):
-            c = int(np.argmax(inner))
+            c = 0
+            for other in range(1, cameras):
+                c = other if inner[other] > inner[c] else c
             inner[c] = np.float32(-1)
             first, share = slots[c] * rows * columns, np.float32(1.0 / kept)
-            depth_bin = _bin_of(cells[n], camera_from_grid[c], square_edges)
+            depth_bin = _bin_of(cells, n, camera_from_grid, c, square_edges)
             x = (pixels[c, n, 0] + np.float32(0.5)) / np.float32(stride)
             y = (pixels[c, n, 1] + np.float32(0.5)) / np.float32(stride)
             if taps == 1:
                 index[n, k] = first + min(int(y), rows - 1) * columns + min(int(x), columns - 1)
                 weight[n, k] = share
             else:
-                _four_taps(index[n], weight[n], 4 * k, x, y, first, rows, columns, share)
+                _four_taps(index, weight, n, 4 * k, x, y, first, rows, columns, share)
             for tap in range(k * taps, (k + 1) * taps):
                 bins[n, tap] = index[n, tap] * depth_bins + depth_bin
     return index, bins, weight, age, coverage
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _from_border(pixel: Float32, size: Float32) -> float:
-    """Distance from the image's border as a share of its size, from 0."""
-    u, v = pixel[0] + np.float32(0.5), pixel[1] + np.float32(0.5)
-    across, down = min(u, size[0] - u) / size[0], min(v, size[1] - v) / size[1]
+def _from_border(u: float, v: float, width: float, height: float) -> float:
+    """Distance of a pixel from the image's border as a share of its size, from 0."""
+    across, down = u + np.float32(0.5), v + np.float32(0.5)
+    across, down = min(across, width - across) / width, min(down, height - down) / height
     return max(min(across, down), np.float32(0))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _bin_of(cell: Float32, m: Float64, square_edges: Float64) -> int:
-    """Bin of the distance from the camera."""
-    x = m[0, 0] * cell[0] + m[0, 1] * cell[1] + m[0, 2] * cell[2] + m[0, 3]
-    y = m[1, 0] * cell[0] + m[1, 1] * cell[1] + m[1, 2] * cell[2] + m[1, 3]
-    z = m[2, 0] * cell[0] + m[2, 1] * cell[1] + m[2, 2] * cell[2] + m[2, 3]
-    return np.searchsorted(square_edges, x * x + y * y + z * z, side="right")
+def _bin_of(cells: Float32, n: int, m: Float64, c: int, square_edges: Float64) -> int:
+    """Bin of the distance of cell n from camera c."""
+    square = 0.0
+    for i in range(3):
+        at = m[c, i, 0] * cells[n, 0] + m[c, i, 1] * cells[n, 1] + m[c, i, 2] * cells[n, 2] + m[c, i, 3]
+        square += at * at
+    low, high = 0, len(square_edges)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if square >= square_edges[middle] else (low, middle)
+    return low
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _four_taps(
-    index: NDArray[np.int32], weight: Float32, at: int, x: float, y: float, first: int, rows: int,
+    index: NDArray[np.int32], weight: Float32, n: int, at: int, x: float, y: float, first: int, rows: int,
     columns: int, share: float,
 ) -> None:  # fmt: skip
     """The four feature pixels around (x, y), with bilinear weights; at the border the same one twice."""
@@ -177,5 +184,5 @@ def _four_taps(
         high = y - 0.5 - top if below else 1 - (y - 0.5 - top)
         column = min(max(int(left) + right, 0), columns - 1)
         row = min(max(int(top) + below, 0), rows - 1)
-        index[at + tap] = first + row * columns + column
-        weight[at + tap] = wide * high * share
+        index[n, at + tap] = first + row * columns + column
+        weight[n, at + tap] = wide * high * share
