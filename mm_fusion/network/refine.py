@@ -66,8 +66,7 @@ class Refinement(nn.Module):
         nx, ny = self.grid.shape
         x = (box[..., 0:1] + cosine * along - sine * across - self.grid.x_min) / self.grid.cell
         y = (box[..., 1:2] + sine * along + cosine * across - self.grid.y_min) / self.grid.cell
-        row, column = x.detach().floor().clamp(0, nx - 1), y.detach().floor().clamp(0, ny - 1)
-        return row.long() * ny + column.long()
+        return _cell(x, nx) * ny + _cell(y, ny)
 
     def _camera(
         self, cell: Tensor, full_rows: Tensor, depth: Tensor, table: tuple[Tensor, Tensor, Tensor]
@@ -80,6 +79,12 @@ class Refinement(nn.Module):
         taps = gather_rows(full_rows, index) * scale.to(full_rows.dtype)
         taps = torch.where(weight.unsqueeze(-1) > 0, taps, torch.zeros_like(taps))
         return taps.reshape(batch, count, -1, slots, taps.shape[-1]).sum(3).flatten(2)
+
+
+def _cell(place: Tensor, count: int) -> Tensor:
+    """Whole cells int64 within 0..count - 1; NaN, which no clamp holds, is cell 0."""
+    held = place.detach().floor().clamp(max=count - 1)
+    return torch.where(held > 0, held, torch.zeros_like(held)).long()
 
 
 def refined_box(box: Tensor, delta: Tensor) -> Tensor:
