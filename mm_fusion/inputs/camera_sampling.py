@@ -29,7 +29,7 @@ class LiftTable:
     """lift_index, lift_bin (1, X, Y, Z, S) int32 and lift_weight (the same, f32) as `NetworkInputs` says.
 
     camera_age: (1, 1, X, Y) f32, in units of 0.1 s, of the camera that sees the cell best. coverage: (X, Y)
-    f32, the best share 0..1 of the cameras that see the cell at any height.
+    f32, the best share 0..1 of the cameras that the cell looks up at any height.
     """
 
     lift_index: NDArray[np.int32]
@@ -110,43 +110,57 @@ def choose_taps(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], Float32, Float32, Float32]:  # fmt: skip
     """Row, depth bin and weight (N, S) of each of N cell heights, age and coverage (N / heights,) of cells.
 
-    Of the cameras that see a point, those whose image border is farthest away are taken.
+    Of the cameras that see a point, those whose image border is farthest away are taken; what is taken is
+    struck from `visible`.
     """
-    count, cameras = len(cells), len(slots)
+    count, depth_bins = len(cells), len(square_edges) + 1
     index, bins = np.zeros((count, places), np.int32), np.zeros((count, places), np.int32)
     weight = np.zeros((count, places), np.float32)
     age, coverage = np.zeros(count // heights, np.float32), np.zeros(count // heights, np.float32)
-    best_inner = np.zeros(count // heights, np.float32)
-    depth_bins = len(square_edges) + 1
-    inner = np.empty(cameras, np.float32)
-    for n in range(count):
-        cell, seen = n // heights, 0
-        for c in range(cameras):
-            inner[c] = np.float32(-1)
-            if visible[c, n]:
-                seen += 1
-                inner[c] = _from_border(pixels[c, n, 0], pixels[c, n, 1], sizes[c, 0], sizes[c, 1])
-                coverage[cell] = max(coverage[cell], shares[c, cell])
-                if inner[c] >= best_inner[cell]:
-                    best_inner[cell], age[cell] = inner[c], ages[c]
-        kept = min(seen, places // taps)
-        for k in range(kept):
-            c = 0
-            for other in range(1, cameras):
-                c = other if inner[other] > inner[c] else c
-            inner[c] = np.float32(-1)
-            first, share = slots[c] * rows * columns, np.float32(1.0 / kept)
-            depth_bin = _bin_of(cells, n, camera_from_grid, c, square_edges)
+    most = np.full(count // heights, -1, np.float32)
+    inner, best = np.empty(count, np.float32), np.empty(count, np.int8)
+    kept = np.zeros(count, np.int8)
+    for k in range(places // taps):
+        _most_central(pixels, visible, sizes, inner, best)
+        for n in range(count):
+            if inner[n] < 0:
+                continue
+            c, cell = best[n], n // heights
+            visible[c, n] = False
+            kept[n] += 1
+            coverage[cell] = max(coverage[cell], shares[c, cell])
+            if inner[n] > most[cell]:
+                most[cell], age[cell] = inner[n], ages[c]
+            first, depth_bin = slots[c] * rows * columns, _bin_of(cells, n, camera_from_grid, c, square_edges)
             x = (pixels[c, n, 0] + np.float32(0.5)) / np.float32(stride)
             y = (pixels[c, n, 1] + np.float32(0.5)) / np.float32(stride)
             if taps == 1:
                 index[n, k] = first + min(int(y), rows - 1) * columns + min(int(x), columns - 1)
-                weight[n, k] = share
+                weight[n, k] = np.float32(1)
             else:
-                _four_taps(index, weight, n, 4 * k, x, y, first, rows, columns, share)
+                _four_taps(index, weight, n, 4 * k, x, y, first, rows, columns)
             for tap in range(k * taps, (k + 1) * taps):
                 bins[n, tap] = index[n, tap] * depth_bins + depth_bin
+    if places > taps:
+        for n in range(count):
+            for tap in range(kept[n] * taps):
+                weight[n, tap] /= np.float32(kept[n])
     return index, bins, weight, age, coverage
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _most_central(
+    pixels: Float32, visible: NDArray[np.bool_], sizes: Float32, inner: Float32, best: NDArray[np.int8]
+) -> None:
+    """The camera that sees each point farthest from its border, and how far; -1 where none does."""
+    inner[:] = np.float32(-1)
+    for c in range(len(sizes)):
+        width, height = sizes[c, 0], sizes[c, 1]
+        for n in range(visible.shape[1]):
+            if visible[c, n]:
+                here = _from_border(pixels[c, n, 0], pixels[c, n, 1], width, height)
+                if here > inner[n]:
+                    inner[n], best[n] = here, c
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -174,7 +188,7 @@ def _bin_of(cells: Float32, n: int, m: Float64, c: int, square_edges: Float64) -
 @njit(cache=True, nogil=True, error_model="numpy")
 def _four_taps(
     index: NDArray[np.int32], weight: Float32, n: int, at: int, x: float, y: float, first: int, rows: int,
-    columns: int, share: float,
+    columns: int,
 ) -> None:  # fmt: skip
     """The four feature pixels around (x, y), with bilinear weights; at the border the same one twice."""
     left, top = np.floor(x - 0.5), np.floor(y - 0.5)
@@ -185,4 +199,4 @@ def _four_taps(
         column = min(max(int(left) + right, 0), columns - 1)
         row = min(max(int(top) + below, 0), rows - 1)
         index[n, at + tap] = first + row * columns + column
-        weight[n, at + tap] = wide * high * share
+        weight[n, at + tap] = wide * high

@@ -25,6 +25,8 @@ VELOCITY_UNIT_MPS = 10.0
 """Velocities in the network's inputs are multiples of this."""
 HEIGHT_UNIT = 10.0
 """Heights of radar returns are divided by this, m: a weak channel on purpose."""
+FARTHEST = 2000.0
+"""Coordinates beyond this, m, are no measurements; NaN is neither."""
 FULL_COUNT = 32.0
 STRENGTH_LIMIT = 3.0
 LEAST_RESULTANT = 1e-3
@@ -67,8 +69,8 @@ class RadarRaster:
         return rows
 
     def _usable(self, scan: RadarScan, base_from_radar: Float64) -> np.ndarray:
-        """Which returns are finite and not the car itself; its box is where it was at the scan."""
-        usable = np.isfinite(scan.xyz).all(axis=1)
+        """Which returns are plausible and not the car itself; its box is where it was at the scan."""
+        usable = (np.abs(scan.xyz) < FARTHEST).all(axis=1)
         if self._box is not None:
             xyz = transform_points(base_from_radar, scan.xyz)
             usable &= ~((xyz >= self._box.min) & (xyz <= self._box.max)).all(axis=1)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.config import VehicleConfig
+from mm_fusion.errors import ConfigurationError
 from mm_fusion.frame import Frame
 from mm_fusion.inputs.arrays import NetworkInputs
 from mm_fusion.inputs.network_inputs import InputMaker
@@ -90,10 +91,15 @@ class SampleDataset:
 
 
 class JoinedFrames:
-    """Several sets of frames of one vehicle as one."""
+    """Several sets of frames of one vehicle as one.
+
+    Raises `ConfigurationError` where their vehicles or labelled regions differ: such data want a dataset each.
+    """
 
     def __init__(self, parts: Sequence[Frames]) -> None:
         self._parts = list(parts)
+        for part in self._parts[1:]:
+            _check_alike(self._parts[0], part)
         self._ends = np.cumsum([len(part) for part in self._parts])
         self.vehicle, self.region = self._parts[0].vehicle, self._parts[0].region
 
@@ -103,6 +109,17 @@ class JoinedFrames:
     def __getitem__(self, number: int) -> tuple[Frame, TruthFrame]:
         part = int(np.searchsorted(self._ends, number, side="right"))
         return self._parts[part][number - int(self._ends[part]) + len(self._parts[part])]
+
+
+def _check_alike(one: Frames, other: Frames) -> None:
+    sensors = [{name: s.kind for name, s in each.vehicle.sensors.items()} for each in (one, other)]
+    if sensors[0] != sensors[1] or one.vehicle.ego_box != other.vehicle.ego_box:
+        raise ConfigurationError(
+            f"data of another vehicle: expected sensors {', '.join(sensors[0])}, got {', '.join(sensors[1])} "
+            "(or the ego_box differs); give each vehicle's folders a data set of their own"
+        )
+    if one.region != other.region:
+        raise ConfigurationError(f"data labelled elsewhere: expected {one.region}, got {other.region}")
 
 
 def open_frames(folder: str | Path, split: str = "train", vehicle: VehicleConfig | None = None) -> Frames:

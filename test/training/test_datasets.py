@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mm_fusion.errors import BagError
+from mm_fusion.errors import BagError, ConfigurationError
 from mm_fusion.simulation.dataset import DatasetSettings, write_dataset
 from mm_fusion.simulation.shards import read_shard
 from mm_fusion.training.datasets import JoinedFrames, SampleDataset, open_frames
@@ -85,6 +85,14 @@ def test_two_sets_are_one(folder):
     joined = JoinedFrames([ShardFrames(folder, "train"), ShardFrames(folder, "val")])
     assert len(joined) == 18
     assert joined[16][0].stamp_ns == ShardFrames(folder, "val")[0][0].stamp_ns
+
+
+def test_data_of_another_vehicle_are_refused(folder):
+    one, other = ShardFrames(folder), ShardFrames(folder)
+    sensors = {name: s for name, s in one.vehicle.sensors.items() if name != "radar"}
+    other.vehicle = one.vehicle.model_copy(update={"sensors": sensors})
+    with pytest.raises(ConfigurationError, match="another vehicle: expected sensors lidar, camera, radar"):
+        JoinedFrames([one, other])
 
 
 def test_what_is_wrong_is_named(folder, tmp_path):
