@@ -93,7 +93,7 @@ class SampleDataset:
 class JoinedFrames:
     """Several sets of frames of one vehicle as one.
 
-    Raises `ConfigurationError` where their vehicles or labelled regions differ: such data want a dataset each.
+    Raises `ConfigurationError` where vehicles or labelled regions differ: such data want a dataset each.
     """
 
     def __init__(self, parts: Sequence[Frames]) -> None:
