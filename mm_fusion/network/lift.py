@@ -15,7 +15,8 @@ def gather_rows(rows: Tensor, index: Tensor) -> Tensor:
     if batch > 1:
         shift = torch.arange(batch, device=index.device, dtype=index.dtype) * count
         index = index + shift.view(-1, *[1] * (index.ndim - 1))
-    return rows.reshape(batch * count, channels)[index.long()]
+    found = rows.reshape(batch * count, channels).index_select(0, index.reshape(-1).long())
+    return found.reshape(*index.shape, channels)
 
 
 def tap_weights(depth: Tensor | None, index: Tensor, weight: Tensor) -> Tensor:

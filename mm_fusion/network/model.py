@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -170,7 +172,9 @@ class FusionModel(nn.Module):
         return self.fusion(self.encode(batch))
 
 
-def _spread(encoder: nn.Module, items: Tensor, used: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
+def _spread(
+    encoder: nn.Module, items: Tensor, used: Tensor, shapes: Sequence[tuple[int, ...]]
+) -> list[Tensor]:
     """Outputs of `encoder` for the items that are used, zeros of `shapes` for the others."""
     reference = next(encoder.parameters())
     if not bool(used.any()):
