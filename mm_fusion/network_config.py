@@ -108,7 +108,7 @@ class RadarInputs(Section):
     sweeps: Annotated[int, Field(ge=0, le=10)] = Field(5, description="earlier scans used at most")
     strength: dict[Literal["rcs", "snr", "power"], StrengthNorm] = Field(
         {
-            "rcs": StrengthNorm(mean_db=5.0, spread_db=10.0),
+            "rcs": StrengthNorm(mean_db=-2.0, spread_db=12.0),
             "snr": StrengthNorm(mean_db=20.0, spread_db=10.0, per_decade_db=20.0),
             "power": StrengthNorm(mean_db=53.0, spread_db=7.0, per_decade_db=9.0),
         },

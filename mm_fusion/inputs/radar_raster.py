@@ -100,8 +100,8 @@ def _velocity_over_ground(frame: Frame, scan: RadarScan, base_from_radar: Float6
 
 
 def _heights(scan: RadarScan, base_from_radar: Float64) -> Float32:
-    """Heights (N,) m in `base_link`, zeros from a flat radar, whose returns all lie in its own plane."""
-    if not np.any(scan.xyz[:, 2]):
+    """Heights (N,) m in `base_link`, zeros from a flat radar, most of whose returns lie in its own plane."""
+    if 2 * np.count_nonzero(scan.xyz[:, 2]) <= len(scan.xyz):
         return np.zeros(len(scan.xyz), np.float32)
     return transform_points(base_from_radar, scan.xyz)[:, 2]
 
