@@ -88,9 +88,17 @@ def test_strength_is_normalised_by_kind_and_range():
 def test_the_strongest_return_gives_the_velocity():
     given = scan([[12.3, 0.5, 0.5], [12.6, 0.5, 0.5]], [4.0, 1.0])
     given.strength_db[:] = [0.0, 12.0]
-    cell = column(RadarRaster(config()).build(frame({"radar": given})), 12.5, 0.5)
+    norm = StrengthNorm(mean_db=5, spread_db=10)
+    sizes = config(radar={"strength": dict.fromkeys(("rcs", "snr", "power"), norm)})
+    cell = column(RadarRaster(sizes).build(frame({"radar": given})), 12.5, 0.5)
     assert cell["velocity"] == pytest.approx(0.1) and cell["strongest"] == pytest.approx(0.7)
     assert cell["strength"] == pytest.approx(0.1)
+
+
+def test_ghosts_do_not_make_a_flat_radar_tell_heights():
+    given = scan([[12.5, 0.5, 0.5], [12.6, 0.5, 0.5], [12.7, 0.5, 3.0]], [0.0] * 3)
+    cell = column(RadarRaster(config()).build(frame({"radar": given})), 12.5, 0.5)
+    assert cell["height"] == 0
 
 
 def test_elevation_does_not_move_a_return_and_height_is_weak():
