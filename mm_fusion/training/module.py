@@ -116,19 +116,6 @@ class DetectorModule(lightning.LightningModule):
         network.train(training)
         return values
 
-    def validation_step(self, batch: Batch, number: int) -> None:
-        """Mean score at objects and the focal loss of what is whole, for the log."""
-        maps_loss = self.validation_loss(batch)
-        self.log("val/heatmap", maps_loss, prog_bar=True, batch_size=len(batch["inputs"]["coverage"]))
-
-    def validation_loss(self, batch: Batch) -> Tensor:
-        """Focal loss of a batch with all its sensors."""
-        network, given = self.model.fusion, self.model.encode(batch["inputs"])
-        maps = network.maps(network.sensor_features(given), given["coverage"])
-        targets = batch["targets"]
-        region = targets["region"].unsqueeze(1)
-        return focal(maps["heatmap"], targets["heatmap"], region, targets["valid"].sum())
-
     def configure_optimizers(self) -> Any:
         """AdamW, warmed up and brought down by a cosine over the steps of the run."""
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import ConcatDataset, DataLoader
 
 from mm_fusion.config import VehicleConfig, dump_config
-from mm_fusion.errors import ConfigurationError
+from mm_fusion.errors import ConfigurationError, FusionError
 from mm_fusion.network_config import LearnedConfig
 from mm_fusion.training.augmentation import SceneAugmentation
 from mm_fusion.training.averaging import RunningMean
@@ -66,11 +66,27 @@ def train(
         trainer.fit(
             module,
             _loader(config, settings, parts, workers),
-            ckpt_path=str(last) if last.is_file() else None,
-            weights_only=False,
+            ckpt_path=_checked(last),
+            weights_only=True,
         )
-    trainer.save_checkpoint(last)
+    # written beside and renamed: whatever stops this, `last` is whole
+    partial = out / "partial.ckpt"
+    trainer.save_checkpoint(partial)
+    partial.replace(last)
     return last
+
+
+def _checked(last: Path) -> str | None:
+    """The checkpoint to go on from, None where there is none yet; raises `FusionError` where it is broken."""
+    if not last.is_file():
+        return None
+    try:
+        torch.load(last, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise FusionError(
+            f"{last}: expected a whole checkpoint, got {str(error).splitlines()[0]}; remove it to start anew"
+        ) from error
+    return str(last)
 
 
 def _samples(

@@ -53,7 +53,7 @@ def _class_index(config: LearnedConfig, class_id: int) -> int:
 def _object_rows(objects: Detections, index: np.ndarray, config: LearnedConfig) -> Targets:
     count, (nx, ny) = len(objects), config.grid.shape
     cells = cells_of(objects.center, config)
-    known: np.ndarray = np.isfinite(objects.velocity).all(axis=1)
+    known = np.asarray(np.isfinite(objects.velocity).all(axis=1))
     heading = np.stack([np.sin(objects.yaw), np.cos(objects.yaw)], 1)
     rows: Targets = {
         "cell": cells[:, 0] * ny + cells[:, 1],
