@@ -50,8 +50,10 @@ class Refinement(nn.Module):
         box = candidates["box"]
         inside = self._inside(maps, box)
         camera = self._camera(candidates["cell"], full_rows, depth, table)
-        present = (pick(coverage, candidates["cell"]) > 0).to(inside.dtype)
-        delta = self.say(self.look(torch.cat([inside, camera, present], -1))).float()
+        present = pick(coverage, candidates["cell"]) > 0
+        camera = torch.where(present[..., :1], camera, torch.zeros_like(camera))
+        seen = torch.cat([inside, camera, present.to(inside.dtype)], -1)
+        delta = self.say(self.look(seen)).float()
         return {**candidates, "box": refined_box(box, delta), "refined": delta[..., 8], "delta": delta}
 
     def _inside(self, maps: Tensor, box: Tensor) -> Tensor:
