@@ -71,7 +71,7 @@ setup(
         "run": ["opencv-python-headless", "open3d-cpu"],
         "desktop": ["opencv-python", "open3d"],
         "onnx": ["onnxruntime"],
-        "train": ["torch>=2.4", "lightning", "tensorboard", "onnx", "onnxruntime", "onnxscript"],
+        "train": ["torch>=2.4", "lightning", "tensorboard", "onnx", "onnxruntime", "onnxscript", "safetensors"],
         "openvino": ["openvino"],
         "gpu": ["onnxruntime-gpu", "tensorrt"],
         # nuscenes-devkit is installed without its dependencies: what it imports beside ours is cachetools,

@@ -95,16 +95,23 @@ def _check_topics(reader: BagReader, vehicle: VehicleConfig, run: OfflineRun) ->
 
 
 def input_hashes(path: Path, vehicle: VehicleConfig, model: str) -> dict[str, str]:
-    """SHA-256 of the recording's data files, of the resolved vehicle file and the model's name or file."""
+    """SHA-256 of the recording's data files, of the resolved vehicle file and the model."""
     files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix in (".mcap", ".db3"))
     digest = hashlib.sha256()
     for file in files:
         with open(file, "rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
-    model_bytes = Path(model).read_bytes() if Path(model).is_file() else model.encode()
     return {
         "recording": digest.hexdigest(),
         "vehicle": hashlib.sha256(dump_config(vehicle).encode()).hexdigest(),
-        "model": hashlib.sha256(model_bytes).hexdigest(),
+        "model": hashlib.sha256(_model_bytes(model)).hexdigest(),
     }
+
+
+def _model_bytes(model: str) -> bytes:
+    """What a model is, wherever it lies: a file's bytes, all files of a folder, or a shipped one's name."""
+    path = Path(model)
+    if path.is_dir():
+        return b"".join(file.read_bytes() for file in sorted(path.iterdir()) if file.is_file())
+    return path.read_bytes() if path.is_file() else model.encode()

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "mm_fusion"
 
 BANDS = {
-    "A": ["measurements", "frame", "detections", "config", "model_config", "errors"],
+    "A": ["measurements", "frame", "detections", "config", "model_config", "network_config", "errors"],
     "B": ["geometry", "messages", "alignment", "inputs"],
     "C": ["network", "runtime", "detectors"],
     "D": [

@@ -19,6 +19,8 @@ VERBS = {
     "view": "draw pictures of a recording or of results",
     "evaluate": "score results against truth",
     "simulate": "make a drive that never happened: recording, live, or training data",
+    "train": "train the learned detector on simulated and recorded data",
+    "export": "write a trained model as ONNX graphs and half-precision weights",
 }
 
 

@@ -128,18 +128,33 @@ def _packed_truth(truth: TruthFrame, columns: _Columns) -> tuple[int, int]:
     return columns.add(np.column_stack(rows).astype(np.float32))
 
 
+class OpenShard(Sequence[Sample]):
+    """A shard in memory, its frames made as they are asked for; raises `BagError` for a broken file."""
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            with np.load(path) as arrays:
+                self._parts = {name: arrays[name] for name in ("jpeg", "lidar", "ring", "radar", "truth")}
+                self.meta: dict[str, Any] = json.loads(arrays["meta"].tobytes())
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise BagError(
+                f"{path}: is no whole shard: {error}; delete it and run the same simulate --dataset again"
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self.meta["frames"])
+
+    def __getitem__(self, number: Any) -> Any:
+        """The frame and truth of a number, or those of a slice."""
+        if isinstance(number, slice):
+            return [self[index] for index in range(len(self))[number]]
+        entry = self.meta["frames"][number]
+        return _frame(entry, self._parts), _truth(entry, self.meta["extra"], self._parts["truth"])
+
+
 def read_shard(path: str | Path) -> Iterator[Sample]:
     """The frames of a shard with their truth, as they were written; raises `BagError` for a broken file."""
-    try:
-        with np.load(path) as arrays:
-            parts = {name: arrays[name] for name in ("jpeg", "lidar", "ring", "radar", "truth")}
-            meta = json.loads(arrays["meta"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BagError(
-            f"{path}: is no whole shard: {error}; delete it and run the same simulate --dataset again"
-        ) from error
-    for entry in meta["frames"]:
-        yield _frame(entry, parts), _truth(entry, meta["extra"], parts["truth"])
+    yield from OpenShard(path)
 
 
 def shard_meta(path: str | Path) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mm_fusion.measurements import LidarSweep
+from mm_fusion.network_config import LearnedConfig
+
 
 def plain_copy(message: Any) -> np.ndarray:
     """One plain copy of a cloud's bytes."""
@@ -180,3 +183,22 @@ def plain_lookup(chain: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], sta
             matrix[:3, 3] = translations[after - 1] * (1 - fraction) + translations[after] * fraction
         total = total @ matrix
     return total
+
+
+def plain_raster(sweep: LidarSweep, config: LearnedConfig) -> np.ndarray:
+    """Counts and mean intensities by height slice and the mean height, by bincount, without ego motion."""
+    channels, size_x, size_y = config.lidar_shape
+    per_metre, edges = config.lidar.scale / config.grid.cell, np.array(config.lidar.slice_edges)
+    place = np.floor((sweep.xyz[:, :2] - [config.grid.x_min, config.grid.y_min]) * per_metre).astype(int)
+    z = sweep.xyz[:, 2] + 1.8
+    keep = ((place >= 0) & (place < [size_x, size_y])).all(axis=1) & (z >= edges[0]) & (z < edges[-1])
+    cell, slices = place[keep, 0] * size_y + place[keep, 1], np.searchsorted(edges, z[keep], side="right") - 1
+    out, total = np.zeros((channels, size_x * size_y), np.float32), size_x * size_y
+    for number in range(len(edges) - 1):
+        inside = slices == number
+        count = np.bincount(cell[inside], minlength=total)
+        out[number] = np.log1p(count)
+        sums = np.bincount(cell[inside], sweep.intensity[keep][inside], minlength=total)
+        out[len(edges) - 1 + number] = sums / np.maximum(count, 1)
+    out[-1] = np.bincount(cell, z[keep], minlength=total) / np.maximum(np.bincount(cell, minlength=total), 1)
+    return out.reshape(channels, size_x, size_y)

@@ -1,0 +1,47 @@
+"""`mm-fusion train --config FILE --data DIR [DIR ...] --out RUN --steps N`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the verb takes."""
+    parser.add_argument("--config", required=True, help="sizes of the model: a file, or a shipped one's name")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="DIR", help="simulated data sets or recordings"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument("--steps", type=int, required=True, help="optimiser steps in all")
+    parser.add_argument("--vehicle", help="vehicle file of recordings; default: found from each")
+    parser.add_argument("--batch", type=int, default=4, help="frames per step")
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=1, help="of weights, order and what goes missing")
+    parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
+    parser.add_argument("--sensors", default="camera,lidar,radar", help="sensors that take part, with commas")
+    parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, going on with what the folder holds; print where the checkpoint lies."""
+    from pydantic import ValidationError
+
+    from mm_fusion.config import load_vehicle
+    from mm_fusion.errors import ConfigurationError
+    from mm_fusion.network_config import load_learned
+    from mm_fusion.training.run import train
+    from mm_fusion.training.settings import TrainingConfig
+
+    try:
+        settings = TrainingConfig.model_validate(
+            {name: getattr(args, name) for name in ("steps", "batch", "rate", "seed", "save_every")}
+            | {"sensors": tuple(args.sensors.split(","))}
+        )
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
+    vehicle = load_vehicle(args.vehicle) if args.vehicle else None
+    last = train(load_learned(args.config), settings, args.data, args.out, vehicle, args.workers, args.quiet)
+    print(f"written     {last}")
+    return 0

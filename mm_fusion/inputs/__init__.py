@@ -1,0 +1,1 @@
+"""From a frame to the arrays of the network: rasters, images, lift table, coverage."""

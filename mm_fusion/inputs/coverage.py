@@ -1,0 +1,144 @@
+"""Where each kind of sensor can see: field of view, liveness, health and age of each physical sensor.
+
+An empty cell that is covered and a cell that nobody looks at differ; a cell is available to a kind of sensor
+where its coverage is above zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm_fusion.config import VehicleConfig
+from mm_fusion.frame import Frame, SensorHealth
+from mm_fusion.measurements import Float32, Float64, LidarSweep, RadarScan
+from mm_fusion.network_config import LearnedConfig
+
+HALF_AGE_S = 0.2
+"""Age at which a sensor's coverage is half of a fresh one's."""
+LIDAR_SECTORS = 72
+"""Azimuth sectors of a LiDAR, 5 degrees each; one without returns beside it is not looked into."""
+LIDAR_SAMPLE = 4096
+"""Points of a sweep that are enough to tell which sectors it looks into."""
+
+
+def coverage(
+    frame: Frame,
+    vehicle: VehicleConfig,
+    config: LearnedConfig,
+    camera_coverage: Float32,
+    scene_from_base: Float64 | None = None,
+) -> Float32:
+    """(1, 3, X, Y) f32 in 0..1 of camera, LiDAR and radar.
+
+    camera_coverage: (X, Y) as the lift table of the same frame has it (`LiftTable.coverage`).
+    """
+    out = np.zeros((1, 3, *config.grid.shape), np.float32)
+    out[0, 0] = camera_coverage
+    out[0, 1] = _lidar_coverage(frame, vehicle, config, scene_from_base)
+    out[0, 2] = _radar_coverage(frame, vehicle, config, scene_from_base)
+    return out
+
+
+def camera_shares(
+    frame: Frame, names: Sequence[str], config: LearnedConfig, scene_from_base: Float64 | None = None
+) -> Float32:
+    """(C, X Y) f32: what is left of each camera towards each cell by its age and health."""
+    size_x, size_y = config.grid.shape
+    shares = np.empty((len(names), size_x * size_y), np.float32)
+    for number, name in enumerate(names):
+        shares[number] = fresh_share(frame, name)
+        if not _is_whole(frame.health.get(name)):
+            offset = cell_offsets(frame, name, config, scene_from_base)
+            shares[number] *= healthy_share(frame.health.get(name), _azimuth(offset)).ravel()
+    return shares
+
+
+def fresh_share(frame: Frame, name: str) -> float:
+    """1 for a measurement at the frame's own time, falling with its distance from it, never 0."""
+    return 1 / (1 + abs(frame.age_ns.get(name, 0)) * 1e-9 / HALF_AGE_S)
+
+
+def healthy_share(health: SensorHealth | None, azimuth: Float32) -> Float32:
+    """The healthy share of a sensor in directions `azimuth` rad around it in `base_link` axes."""
+    if health is None or not len(health.sector_coverage):
+        return np.ones(azimuth.shape, np.float32)
+    count = len(health.sector_coverage)
+    return np.asarray(health.sector_coverage[_sector(azimuth, count)], np.float32)
+
+
+def cell_offsets(
+    frame: Frame, name: str, config: LearnedConfig, scene_from_base: Float64 | None = None
+) -> Float32:
+    """(2, X, Y) f32 m: cells as seen from a sensor, in `base_link` axes."""
+    grid, (size_x, size_y) = config.grid, config.grid.shape
+    x = (grid.x_min + (np.arange(size_x, dtype=np.float32) + 0.5) * grid.cell)[:, None]
+    y = (grid.y_min + (np.arange(size_y, dtype=np.float32) + 0.5) * grid.cell)[None, :]
+    m = np.eye(4) if scene_from_base is None else np.linalg.inv(scene_from_base)
+    place = m[:2, 3] - frame.calibration.base_from_sensor[name][:2, 3]
+    return np.stack([m[i, 0] * x + m[i, 1] * y + place[i] for i in (0, 1)]).astype(np.float32)
+
+
+def _lidar_coverage(
+    frame: Frame, vehicle: VehicleConfig, config: LearnedConfig, scene: Float64 | None
+) -> Float32:
+    best = np.zeros(config.grid.shape, np.float32)
+    for name, sweep in frame.of_kind("lidar").items():
+        if name in frame.calibration.base_from_sensor and isinstance(sweep, LidarSweep):
+            offset = cell_offsets(frame, name, config, scene)
+            azimuth = _azimuth(offset)
+            looks = sectors_seen(sweep, frame.calibration.base_from_sensor[name])
+            share = fresh_share(frame, name) * looks[_sector(azimuth, LIDAR_SECTORS)]
+            share = share * (np.hypot(*offset) <= _reach(vehicle, name))
+            best = np.maximum(best, share * healthy_share(frame.health.get(name), azimuth))
+    return best.astype(np.float32)
+
+
+def _radar_coverage(
+    frame: Frame, vehicle: VehicleConfig, config: LearnedConfig, scene: Float64 | None
+) -> Float32:
+    best = np.zeros(config.grid.shape, np.float32)
+    half = np.radians(config.radar.fov_deg) / 2
+    for name, scan in frame.of_kind("radar").items():
+        if name in frame.calibration.base_from_sensor and isinstance(scan, RadarScan):
+            offset = cell_offsets(frame, name, config, scene)
+            azimuth = _azimuth(offset)
+            forward = frame.calibration.base_from_sensor[name][:2, 0]
+            turned = np.abs(_wrapped(azimuth - np.float32(np.arctan2(forward[1], forward[0]))))
+            near = np.hypot(*offset) <= min(config.radar.reach, _reach(vehicle, name))
+            share = fresh_share(frame, name) * ((turned <= half) & near)
+            best = np.maximum(best, share * healthy_share(frame.health.get(name), azimuth))
+    return best.astype(np.float32)
+
+
+def sectors_seen(sweep: LidarSweep, base_from_lidar: Float64) -> Float32:
+    """(LIDAR_SECTORS,) f32: 1 where a LiDAR has returns in an azimuth sector or beside it, else 0."""
+    sample = sweep.xyz[:: max(1, len(sweep.xyz) // LIDAR_SAMPLE)]
+    sample = sample[np.isfinite(sample).all(axis=1)] @ base_from_lidar[:3, :3].T.astype(np.float32)
+    seen = np.zeros(LIDAR_SECTORS, np.float32)
+    seen[_sector(np.arctan2(sample[:, 1], sample[:, 0]), LIDAR_SECTORS)] = 1
+    return np.maximum(seen, np.maximum(np.roll(seen, 1), np.roll(seen, -1)))
+
+
+def _reach(vehicle: VehicleConfig, name: str) -> float:
+    sensor = vehicle.sensors.get(name)
+    return np.inf if sensor is None else sensor.max_range_m
+
+
+def _is_whole(health: SensorHealth | None) -> bool:
+    return health is None or bool((health.sector_coverage == 1).all())
+
+
+def _azimuth(offset: Float32) -> Float32:
+    return np.asarray(np.arctan2(offset[1], offset[0]), np.float32)
+
+
+def _sector(azimuth: Float32, count: int) -> NDArray[np.int64]:
+    return np.floor((azimuth + np.pi) / (2 * np.pi) * count).astype(np.int64) % count
+
+
+def _wrapped(angle: Float32) -> Float32:
+    """Angles within two turns brought to [-pi, pi]."""
+    return angle - np.float32(2 * np.pi) * np.round(angle / np.float32(2 * np.pi))

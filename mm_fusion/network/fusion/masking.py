@@ -1,0 +1,34 @@
+"""Selecting what is present, and shares that sum to one over it, finite in float16 for any mask."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LARGEST_LOGIT = 20.0
+"""Logits are held within this, so that neither they nor their differences leave float16."""
+
+
+def selected(features: Tensor, available: Tensor) -> Tensor:
+    """`features` where available, else 0: chosen, not multiplied, since NaN x 0 is NaN."""
+    return torch.where(available > 0, features, torch.zeros_like(features))
+
+
+def shares(logits: Tensor, available: Tensor) -> Tensor:
+    """Softmax over dimension 0 of what is present; 0 for the absent, and for all where none is.
+
+    logits: (S, ...); available: broadcasts to it, > 0 is present.
+    """
+    present = available > 0
+    held = torch.where(present, logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT), -2 * LARGEST_LOGIT)
+    parts = torch.where(present, torch.exp(held - held.amax(0, keepdim=True)), 0.0)
+    total = parts.sum(0, keepdim=True)
+    # with any sensor present the largest part is 1, so that only an empty cell is held here
+    return parts / total.clamp(min=0.5)
+
+
+def normalised(amounts: Tensor, available: Tensor) -> Tensor:
+    """Non-negative `amounts` (S, ...) as shares over the present; even where all of them are zero."""
+    present = (available > 0).to(amounts.dtype)
+    held = torch.where(available > 0, amounts.clamp(max=1e3), 0.0) + 1e-3 * present
+    return held / held.sum(0, keepdim=True).clamp(min=1e-3)

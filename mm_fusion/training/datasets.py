@@ -1,0 +1,137 @@
+"""Samples for training: frames of shards and of recordings through the inputs code of the vehicle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm_fusion.bags.truth import TruthFrame
+from mm_fusion.config import VehicleConfig
+from mm_fusion.errors import ConfigurationError
+from mm_fusion.frame import Frame
+from mm_fusion.inputs.arrays import NetworkInputs
+from mm_fusion.inputs.network_inputs import InputMaker
+from mm_fusion.measurements import Float64
+from mm_fusion.network_config import LearnedConfig
+from mm_fusion.training.depth_targets import depth_targets
+from mm_fusion.training.labelled import LabelledRegion, labelled_cells
+
+Augment = Callable[[Frame, TruthFrame, np.random.Generator], tuple[Frame, TruthFrame, "Float64 | None"]]
+"""Changes a frame and its truth, and says how the scene was turned, flipped or scaled: scene_from_base (4, 4)
+or None. The truth it returns is already in the changed scene; the frame's measurements stay in theirs.
+"""
+
+
+class Frames(Protocol):
+    """Labelled frames of one vehicle, by number."""
+
+    vehicle: VehicleConfig
+    region: LabelledRegion
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    def __getitem__(self, number: int) -> tuple[Frame, TruthFrame]:
+        """Frame and truth; raises `BagError` where its file is broken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One labelled frame as arrays.
+
+    labelled: (X, Y) bool, cells whose objects are labelled. depth_bins: (N, rows, columns) int16, the depth
+    bin of the nearest LiDAR point in each feature pixel of each camera slot, -1 where there is none.
+    """
+
+    inputs: NetworkInputs
+    truth: TruthFrame
+    labelled: NDArray[np.bool_]
+    depth_bins: NDArray[np.int16]
+
+
+class SampleDataset:
+    """Samples of labelled frames; works with PyTorch's DataLoader, forked or spawned.
+
+    The same seed, epoch and number give the same sample, in whatever order and process.
+    """
+
+    def __init__(
+        self, frames: Frames, config: LearnedConfig, augment: Augment | None = None, seed: int = 0
+    ) -> None:
+        self._frames, self._config, self._augment, self._seed = frames, config, augment, seed
+        self._maker = InputMaker(config, frames.vehicle)
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, number: int) -> Sample:
+        if not 0 <= number < len(self):
+            raise IndexError(f"sample {number} of {len(self)}")
+        frame, truth = self._frames[number]
+        scene = None
+        # of the whole frame: what is labelled and how far things are does not change with lost sensors
+        whole = frame
+        if self._augment is not None:
+            rng = np.random.default_rng((self._seed, self.epoch, number))
+            frame, truth, scene = self._augment(frame, truth, rng)
+        return Sample(
+            self._maker.make(frame, scene),
+            truth,
+            labelled_cells(whole, self._config, self._frames.region, scene),
+            depth_targets(whole, self._config),
+        )
+
+
+class JoinedFrames:
+    """Several sets of frames of one vehicle as one.
+
+    Raises `ConfigurationError` where vehicles or labelled regions differ: such data want a dataset each.
+    """
+
+    def __init__(self, parts: Sequence[Frames]) -> None:
+        self._parts = list(parts)
+        for part in self._parts[1:]:
+            _check_alike(self._parts[0], part)
+        self._ends = np.cumsum([len(part) for part in self._parts])
+        self.vehicle, self.region = self._parts[0].vehicle, self._parts[0].region
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, number: int) -> tuple[Frame, TruthFrame]:
+        part = int(np.searchsorted(self._ends, number, side="right"))
+        return self._parts[part][number - int(self._ends[part]) + len(self._parts[part])]
+
+
+def _check_alike(one: Frames, other: Frames) -> None:
+    sensors = [{name: s.kind for name, s in each.vehicle.sensors.items()} for each in (one, other)]
+    if sensors[0] != sensors[1] or one.vehicle.ego_box != other.vehicle.ego_box:
+        raise ConfigurationError(
+            f"data of another vehicle: expected sensors {', '.join(sensors[0])}, got {', '.join(sensors[1])} "
+            "(or the ego_box differs); give each vehicle's folders a data set of their own"
+        )
+    if one.region != other.region:
+        raise ConfigurationError(f"data labelled elsewhere: expected {one.region}, got {other.region}")
+
+
+def open_frames(folder: str | Path, split: str = "train", vehicle: VehicleConfig | None = None) -> Frames:
+    """The labelled frames in a folder: of a simulated data set's `split`, or of a recording, all of them.
+
+    vehicle: needed to read a recording; None: found from the recording as `mm-fusion info` does. Raises
+    `BagError` where the folder is neither, or is unfinished or broken.
+    """
+    from mm_fusion.simulation.dataset import MANIFEST
+    from mm_fusion.training.recorded_frames import BagFrames
+    from mm_fusion.training.shard_frames import ShardFrames
+
+    if (Path(folder) / MANIFEST).is_file():
+        return ShardFrames(folder, split)
+    return BagFrames(folder, vehicle)

@@ -1,0 +1,111 @@
+"""How far the maps are from their targets, outside nothing but the labelled region."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mm_fusion.network.decode import LOG_VARIANCE, pick
+
+WEIGHTS: dict[str, float] = {
+    "heatmap": 1.0,
+    "offset": 1.0,
+    "z": 1.0,
+    "log_size": 1.0,
+    "heading": 1.0,
+    "velocity": 0.2,
+    "moving": 0.2,
+    "variance": 0.05,
+    "iou": 0.2,
+    "auxiliary": 0.25,
+    "depth": 0.2,
+    "refine_box": 1.0,
+    "refine_score": 0.3,
+    "contribution": 0.2,
+}
+"""What each part of the loss counts."""
+
+
+def focal(logits: Tensor, target: Tensor, weight: Tensor, objects: Tensor) -> Tensor:
+    """Gaussian focal loss per object, in float32; `weight` broadcasts to (B, K, X, Y), 0 leaves a cell out.
+
+    target: (B, K, X, Y), 1 at the cell of an object's centre. Source: CornerNet (Law and Deng, 2018).
+    """
+    logits = logits.float()
+    # log sigmoid in one step: a logit of 100 must not become log 0
+    yes, no = functional.logsigmoid(logits), functional.logsigmoid(-logits)
+    chance = torch.sigmoid(logits)
+    at_centre = target >= 1.0 - 1e-4
+    hit = -((1 - chance) ** 2) * yes
+    miss = -((1 - target) ** 4) * chance**2 * no
+    return (torch.where(at_centre, hit, miss) * weight).sum() / objects.clamp(min=1.0)
+
+
+def object_losses(
+    maps: dict[str, Tensor], targets: dict[str, Tensor], centres: Tensor, cell: float
+) -> dict[str, Tensor]:
+    """L1 of what is told at the objects' cells, and likelihood of the variances.
+
+    targets: batched `make_targets` with `valid` (B, M) already without what has no evidence; centres: middles
+    of the cells (X Y, 2).
+    """
+    where, valid = targets["cell"], targets["valid"]
+    told = {name: pick(maps[name], where) for name in ("offset", "z", "log_size", "heading", "velocity")}
+    box = targets["box"]
+    wanted = {
+        "offset": (box[..., :2] - centres[where]) / cell,
+        "z": box[..., 2:3],
+        "log_size": box[..., 3:6].clamp(min=0.05).log(),
+        "heading": box[..., 6:8],
+        "velocity": targets["velocity"],
+    }
+    masks = {name: valid for name in told} | {"velocity": valid * targets["velocity_valid"]}
+    losses = {name: mean_over((told[name] - wanted[name]).abs().sum(-1), masks[name]) for name in told}
+    moving = pick(maps["moving"], where).squeeze(-1)
+    losses["moving"] = mean_over(
+        functional.binary_cross_entropy_with_logits(moving, targets["moving"].clamp(0, 1), reduction="none"),
+        valid,
+    )
+    errors = _errors(told, wanted, centres[where], cell)
+    losses["variance"] = _likelihood(pick(maps["log_variance"], where), errors, valid, masks["velocity"])
+    return losses
+
+
+def mean_over(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `values` where `mask` is 1; 0 where it is nowhere."""
+    return torch.where(mask > 0, values, torch.zeros_like(values)).sum() / mask.sum().clamp(min=1.0)
+
+
+def _errors(told: dict[str, Tensor], wanted: dict[str, Tensor], centre: Tensor, cell: float) -> Tensor:
+    """Errors (B, M, 9) in the order of `head.VARIANCES`, without gradient: for variances, not means."""
+    ray = centre / centre.norm(dim=-1, keepdim=True).clamp(min=1e-3)
+    across = torch.stack([-ray[..., 1], ray[..., 0]], -1)
+    position = (told["offset"] - wanted["offset"]) * cell
+    velocity = told["velocity"] - wanted["velocity"]
+    size = told["log_size"].clamp(-3, 3.5).exp() - wanted["log_size"].exp()
+    (s, c), (sw, cw) = told["heading"].unbind(-1), wanted["heading"].unbind(-1)
+    yaw = torch.atan2(s * cw - c * sw, c * cw + s * sw)
+    along_across = [(v * d).sum(-1) for v in (position, velocity) for d in (ray, across)]
+    z = (told["z"] - wanted["z"]).squeeze(-1)
+    return torch.stack([*along_across, z, *size.unbind(-1), yaw], -1).detach()
+
+
+def _likelihood(log_variance: Tensor, errors: Tensor, valid: Tensor, velocity_valid: Tensor) -> Tensor:
+    held = log_variance.clamp(*LOG_VARIANCE)
+    # the slope of what is held is zero: the second term brings it back
+    cost = 0.5 * (errors.square() * torch.exp(-held) + held) + 0.01 * (log_variance - held).abs()
+    masks = [valid] * 2 + [velocity_valid] * 2 + [valid] * 5
+    return mean_over(cost, torch.stack(masks, -1))
+
+
+def depth_loss(depth: Tensor, wanted: Tensor) -> Tensor:
+    """Cross entropy of depth probabilities (B, R, D) with bins (B, R), -1 where no LiDAR says one."""
+    known = wanted >= 0
+    chance = depth.gather(2, wanted.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    return mean_over(-chance.clamp(min=1e-6).log(), known.float())
+
+
+def total(losses: dict[str, Tensor]) -> Tensor:
+    """The weighted sum."""
+    return torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()

@@ -1,0 +1,40 @@
+"""What a training run tunes beside the model's sizes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mm_fusion.config import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DropoutConfig(Section):
+    """What goes missing while training."""
+
+    subsets: Share = Field(0.5, description="share of frames with one of the six subsets in place of all")
+    cameras: Share = Field(0.15, description="chance of each camera to go, where there are several")
+    sectors: Share = Field(0.15, description="share of frames in which a sensor loses a wedge")
+    wrong: Share = Field(0.03, description="share of frames in which a sensor shows another frame")
+
+
+class TrainingConfig(Section):
+    """One run: how long, how fast, from which draws."""
+
+    steps: Annotated[int, Field(ge=1)] = Field(1000, description="optimiser steps in all")
+    batch: Annotated[int, Field(ge=1, le=1024)] = Field(4, description="frames per step")
+    rate: Annotated[float, Field(gt=0, le=1)] = Field(2e-3, description="highest learning rate")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="of AdamW, on kernels alone")
+    warm_up: Annotated[int, Field(ge=1)] = Field(100, description="steps up to the highest rate")
+    clip: Annotated[float, Field(gt=0)] = Field(10.0, description="largest norm of the gradient")
+    ema: Share = Field(0.998, description="share of the running mean of weights that stays at each step")
+    contribution_every: Annotated[int, Field(ge=1)] = Field(8, description="steps between Shapley values")
+    save_every: Annotated[int, Field(ge=1)] = Field(100, description="steps between checkpoints")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(1, description="of weights, order and dropout")
+    sensors: tuple[Literal["camera", "lidar", "radar"], ...] = Field(
+        ("camera", "lidar", "radar"), min_length=1, description="sensors that take part; fewer for an expert"
+    )
+    augment: bool = Field(True, description="flip, turn and scale the scene")
+    dropout: DropoutConfig = DropoutConfig()

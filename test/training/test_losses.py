@@ -1,0 +1,45 @@
+"""Losses with answers by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mm_fusion.training.losses import depth_loss, focal, mean_over, total
+
+
+def test_a_mean_over_nothing_is_zero() -> None:
+    assert mean_over(torch.tensor([math.nan]), torch.zeros(1)) == 0
+
+
+def test_focal_by_hand() -> None:
+    logits, target = (
+        torch.tensor([0.0, 0.0, 0.0]).view(1, 1, 3, 1),
+        torch.tensor([1.0, 0.5, 0.0]).view(1, 1, 3, 1),
+    )
+    expected = 0.25 * math.log(2) * (1 + 0.5**4 + 1)
+    assert float(focal(logits, target, torch.ones(1), torch.tensor(1.0))) == pytest.approx(expected)
+
+
+def test_focal_outside_the_region_counts_nothing() -> None:
+    logits = torch.full((1, 1, 2, 1), 50.0, requires_grad=True)
+    loss = focal(
+        logits, torch.zeros(1, 1, 2, 1), torch.tensor([1.0, 0.0]).view(1, 1, 2, 1), torch.tensor(0.0)
+    )
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 0, 1, 0] == 0
+    assert math.isfinite(float(loss.detach()))
+
+
+def test_depth_is_learned_only_where_lidar_tells() -> None:
+    depth = torch.tensor([[[0.5, 0.5], [0.9, 0.1]]])
+    assert float(depth_loss(depth, torch.tensor([[-1, -1]]))) == 0
+    assert float(depth_loss(depth, torch.tensor([[1, -1]]))) == pytest.approx(math.log(2))
+
+
+def test_a_part_without_a_weight_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        total({"magic": torch.zeros(())})

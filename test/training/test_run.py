@@ -1,0 +1,100 @@
+"""A whole run of a few steps: checkpoints, going on, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mm_fusion.bags.truth import TruthFrame
+from mm_fusion.config import load_vehicle
+from mm_fusion.detections import CLASSES, make_detections
+from mm_fusion.errors import FusionError
+from mm_fusion.frame import Calibration, Frame
+from mm_fusion.measurements import LidarSweep
+from mm_fusion.training import run as training_run
+from mm_fusion.training.export import load_checkpoint
+from mm_fusion.training.labelled import EVERYWHERE
+from mm_fusion.training.run import train
+from mm_fusion.training.settings import TrainingConfig
+from test.network.scene import small_config
+
+
+class OneCar:
+    """Frames of one LiDAR that sees one car."""
+
+    vehicle = load_vehicle("minimal")
+    region = EVERYWHERE
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, number: int) -> tuple[Frame, TruthFrame]:
+        name = next(name for name, sensor in self.vehicle.sensors.items() if sensor.kind == "lidar")
+        xyz = np.random.default_rng(number).normal((6.0, 0.0, 0.8), 0.5, (200, 3)).astype(np.float32)
+        sweep = LidarSweep(10**9, "lidar", xyz, np.zeros(200, np.float32), np.zeros(200, np.int32), None)
+        kinds = {each: sensor.kind for each, sensor in self.vehicle.sensors.items()}
+        available = {each: each == name for each in kinds}
+        frame = Frame(10**9, {name: sweep}, kinds, available, {name: 0}, Calibration({name: np.eye(4)}))
+        car = make_detections(
+            1,
+            center=np.array([[6.0, 0.0, 0.8]]),
+            size=np.array([[4.5, 1.9, 1.6]]),
+            class_id=np.array([CLASSES.index("car")]),
+            score=np.ones(1),
+        )
+        return frame, TruthFrame(10**9, "base_link", car, {})
+
+
+@pytest.fixture
+def one_car(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_run, "open_frames", lambda *_: OneCar())
+
+
+def settings(steps: int, **changes: object) -> TrainingConfig:
+    return TrainingConfig.model_validate({"steps": steps, "batch": 2, "save_every": 2, **changes})
+
+
+def test_a_run_goes_on_where_it_stopped(one_car: None, tmp_path: Path) -> None:
+    train(small_config(), settings(2), [Path("x")], tmp_path, quiet=True)
+    first = torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"]
+    train(small_config(), settings(4), [Path("x")], tmp_path, quiet=True)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert (first, kept["global_step"], kept["ema"]["steps"]) == (2, 4, 4)
+    assert load_checkpoint(tmp_path / "last.ckpt").config == small_config()
+
+
+def test_a_run_of_another_config_is_refused(one_car: None, tmp_path: Path) -> None:
+    train(small_config(), settings(2), [Path("x")], tmp_path, quiet=True)
+    with pytest.raises(FusionError, match="checkpoint of config"):
+        train(small_config(top_k=9), settings(4), [Path("x")], tmp_path, quiet=True)
+
+
+def test_the_same_seed_gives_the_same_weights(one_car: None, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        train(small_config(), settings(2), [Path("x")], tmp_path / name, quiet=True)
+    a, b = (load_checkpoint(tmp_path / name / "last.ckpt").state_dict() for name in ("a", "b"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_half_a_checkpoint_is_named_and_kept(one_car: None, tmp_path: Path) -> None:
+    train(small_config(), settings(2), [Path("x")], tmp_path, quiet=True)
+    half = (tmp_path / "last.ckpt").read_bytes()[:5000]
+    (tmp_path / "last.ckpt").write_bytes(half)
+    with pytest.raises(FusionError, match=r"last\.ckpt"):
+        train(small_config(), settings(4), [Path("x")], tmp_path, quiet=True)
+    assert (tmp_path / "last.ckpt").read_bytes() == half
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(
+    one_car: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small_config(), settings(2), [Path("x")], tmp_path, quiet=True)
+    before = (tmp_path / "last.ckpt").read_bytes()
+    bad = {"heatmap": torch.tensor(float("nan"), requires_grad=True)}
+    monkeypatch.setattr("mm_fusion.training.module.DetectorModule.losses", lambda *_: bad)
+    with pytest.raises(FusionError, match="finite loss"):
+        train(small_config(), settings(6), [Path("x")], tmp_path, quiet=True)
+    assert (tmp_path / "last.ckpt").read_bytes() == before
