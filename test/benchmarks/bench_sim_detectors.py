@@ -52,6 +52,12 @@ def scores(bag: Path, vehicle: VehicleConfig, chosen: list[str]) -> list[float]:
     return [*classes, tree["nuscenes"]["map"], recall]
 
 
+def mean_of(column: np.ndarray) -> str:
+    """Mean over the drives that have such objects, - where none has."""
+    known = column[np.isfinite(column)]
+    return f"{known.mean():.1f}" if len(known) else "-"
+
+
 def main(folder: Path) -> None:
     """Make what is missing, score everything, print the table."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +68,7 @@ def main(folder: Path) -> None:
         bags = [drive(folder, vehicle, scenario, seed, weather) for scenario, seed in DRIVES]
         for name, chosen in SENSORS.items():
             rows = np.array([scores(bag, vehicle, chosen) for bag in bags], float)
-            means = " | ".join(f"{value:.1f}" for value in np.nanmean(rows, axis=0))
+            means = " | ".join(mean_of(column) for column in rows.T)
             print(f"| {weather} | {name} | {means} |", flush=True)
 
 
