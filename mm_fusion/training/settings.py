@@ -36,5 +36,8 @@ class TrainingConfig(Section):
     sensors: tuple[Literal["camera", "lidar", "radar"], ...] = Field(
         ("camera", "lidar", "radar"), min_length=1, description="sensors that take part; fewer for an expert"
     )
+    frozen: tuple[Literal["camera", "lidar", "radar", "fusion"], ...] = Field(
+        (), description="graphs that stay as they are"
+    )
     augment: bool = Field(True, description="flip, turn and scale the scene")
     dropout: DropoutConfig = DropoutConfig()
