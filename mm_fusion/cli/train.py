@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of weights, order and what goes missing")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     parser.add_argument("--sensors", default="camera,lidar,radar", help="sensors that take part, with commas")
+    parser.add_argument("--precision", default="32-true", help="32-true, or bf16-mixed where that is faster")
     parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights that a new run begins with")
     parser.add_argument("--freeze", default="", help="graphs that stay as they are, with commas")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
@@ -36,9 +37,10 @@ def run(args: argparse.Namespace) -> int:
     from mm_fusion.training.run import train
     from mm_fusion.training.settings import TrainingConfig
 
+    plain = ("steps", "batch", "rate", "seed", "save_every", "precision")
     try:
         settings = TrainingConfig.model_validate(
-            {name: getattr(args, name) for name in ("steps", "batch", "rate", "seed", "save_every")}
+            {name: getattr(args, name) for name in plain}
             | {"sensors": tuple(args.sensors.split(","))}
             | {"frozen": tuple(filter(None, args.freeze.split(",")))}
         )

@@ -139,6 +139,7 @@ def _trainer(settings: TrainingConfig, out: Path, callbacks: list[Any], quiet: b
     return lightning.Trainer(
         max_steps=settings.steps,
         accelerator="auto",
+        precision=settings.precision,
         gradient_clip_val=settings.clip,
         callbacks=[RunningMean(settings.ema), checkpoints, *callbacks],
         logger=TensorBoardLogger(out, name="log", version=""),

@@ -39,5 +39,6 @@ class TrainingConfig(Section):
     frozen: tuple[Literal["camera", "lidar", "radar", "fusion"], ...] = Field(
         (), description="graphs that stay as they are"
     )
+    precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="of convolutions")
     augment: bool = Field(True, description="flip, turn and scale the scene")
     dropout: DropoutConfig = DropoutConfig()

@@ -17,8 +17,8 @@ def test_every_array_gets_the_frames_as_its_first_axis() -> None:
     ]
     frames = [{name: a[0] if name in UNBATCHED else a for name, a in frame.items()} for frame in frames]
     targets = make_targets(empty_detections(), np.ones(config.grid.shape, bool), config)
-    batch = collate([(frame, targets) for frame in frames])
+    joined = collate([(frame, targets) for frame in frames])
     expected = random_batch(config, 2)
-    assert {n: a.shape for n, a in batch["inputs"].items()} == {n: a.shape for n, a in expected.items()}
-    np.testing.assert_array_equal(batch["inputs"]["lidar"][1], frames[1]["lidar"][0])
-    assert batch["targets"]["heatmap"].shape == (2, 10, *config.grid.shape)
+    assert {n: a.shape for n, a in joined["inputs"].items()} == {n: a.shape for n, a in expected.items()}
+    np.testing.assert_array_equal(joined["inputs"]["lidar"][1], frames[1]["lidar"][0])
+    assert joined["targets"]["heatmap"].shape == (2, 10, *config.grid.shape)

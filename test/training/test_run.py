@@ -117,3 +117,8 @@ def test_weights_of_other_sizes_do_not_start_a_run(one_car: None, tmp_path: Path
     other = small_config(classes=["car", "truck"])
     with pytest.raises(FusionError, match="sizes differ"):
         train(other, settings(2), [Path("x")], tmp_path / "b", start=first, quiet=True)
+
+
+def test_half_precision_trains(one_car: None, tmp_path: Path) -> None:
+    last = train(small_config(), settings(2, precision="bf16-mixed"), [Path("x")], tmp_path, quiet=True)
+    assert all(bool(torch.isfinite(each).all()) for each in load_checkpoint(last).state_dict().values())
