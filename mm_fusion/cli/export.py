@@ -14,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write four graphs, config and weights; print where."""
-    from mm_fusion.training.export import export_model, load_checkpoint
+    from mm_fusion.training.checkpoint import load_checkpoint
+    from mm_fusion.training.export import export_model
 
     out = export_model(load_checkpoint(args.model), args.out)
     size = sum(path.stat().st_size for path in out.iterdir())

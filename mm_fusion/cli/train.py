@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of weights, order and what goes missing")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     parser.add_argument("--sensors", default="camera,lidar,radar", help="sensors that take part, with commas")
+    parser.add_argument("--precision", default="32-true", help="32-true, or bf16-mixed where that is faster")
+    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights that a new run begins with")
+    parser.add_argument("--freeze", default="", help="graphs that stay as they are, with commas")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -34,14 +37,17 @@ def run(args: argparse.Namespace) -> int:
     from mm_fusion.training.run import train
     from mm_fusion.training.settings import TrainingConfig
 
+    plain = ("steps", "batch", "rate", "seed", "save_every", "precision")
     try:
         settings = TrainingConfig.model_validate(
-            {name: getattr(args, name) for name in ("steps", "batch", "rate", "seed", "save_every")}
+            {name: getattr(args, name) for name in plain}
             | {"sensors": tuple(args.sensors.split(","))}
+            | {"frozen": tuple(filter(None, args.freeze.split(",")))}
         )
     except ValidationError as error:
         raise ConfigurationError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
     vehicle = load_vehicle(args.vehicle) if args.vehicle else None
-    last = train(load_learned(args.config), settings, args.data, args.out, vehicle, args.workers, args.quiet)
+    config = load_learned(args.config)
+    last = train(config, settings, args.data, args.out, vehicle, args.start, args.workers, args.quiet)
     print(f"written     {last}")
     return 0

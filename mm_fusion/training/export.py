@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from mm_fusion.config import dump_config
-from mm_fusion.errors import FusionError
 from mm_fusion.network.model import FUSION_INPUTS, FUSION_OUTPUTS, FusionModel, FusionNetwork
 from mm_fusion.network_config import LearnedConfig
 
@@ -41,23 +40,6 @@ class _PlainFusion(nn.Module):
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         found = self.network(dict(zip(FUSION_INPUTS, tensors)))
         return tuple(found[name] for name in FUSION_OUTPUTS)
-
-
-def load_checkpoint(path: Path) -> FusionModel:
-    """The model of a training checkpoint with its averaged weights; raises `FusionError`."""
-    try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        config = LearnedConfig.model_validate(kept["config"])
-        weights = kept.get("ema", {}).get("mean") or _own(kept["state_dict"])
-    except Exception as error:
-        raise FusionError(f"{path}: expected a checkpoint of mm-fusion train, got {error}") from error
-    model = FusionModel(config)
-    model.load_state_dict(weights)
-    return model.eval()
-
-
-def _own(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
 
 
 def export_model(model: FusionModel, out: Path) -> Path:

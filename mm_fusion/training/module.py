@@ -30,8 +30,15 @@ class DetectorModule(lightning.LightningModule):
         super().__init__()
         self.config, self.settings = config, settings
         self.model = FusionModel(config)
+        for name in settings.frozen:
+            getattr(self.model, name).requires_grad_(False)
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._dropout = AvailabilityDropout(config, self._generator, **settings.dropout.model_dump())
+
+    def on_train_batch_start(self, batch: Batch, number: int) -> None:
+        """Keep frozen graphs as they are, their batch norm's running numbers too."""
+        for name in self.settings.frozen:
+            getattr(self.model, name).eval()
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """The weighted loss of one batch; raises `FusionError` where it is not finite."""

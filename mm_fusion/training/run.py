@@ -20,6 +20,7 @@ from mm_fusion.network_config import LearnedConfig
 from mm_fusion.training.augmentation import SceneAugmentation
 from mm_fusion.training.averaging import RunningMean
 from mm_fusion.training.batches import Collation
+from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.datasets import SampleDataset, open_frames
 from mm_fusion.training.module import DetectorModule
 from mm_fusion.training.settings import TrainingConfig
@@ -45,10 +46,13 @@ def train(
     data: Sequence[Path],
     out: Path,
     vehicle: VehicleConfig | None = None,
+    start: Path | None = None,
     workers: int = 0,
     quiet: bool = False,
 ) -> Path:
     """The newest checkpoint of a run in `out`, trained up to `settings.steps`; goes on with what is there.
+
+    start: another run's checkpoint, whose weights a new run begins with.
 
     Raises `FusionError` where a checkpoint is of another config, a folder holds no labelled frames, or a loss
     is not finite; the last good checkpoint stays.
@@ -60,6 +64,8 @@ def train(
     _write_manifest(config, settings, data, out)
     last = out / LAST
     module = DetectorModule(config, settings)
+    if start is not None and not last.is_file():
+        _take_weights(module, start)
     trainer = _trainer(settings, out, [EpochOrder(parts), *([] if quiet else [TQDMProgressBar(5)])], quiet)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -74,6 +80,18 @@ def train(
     trainer.save_checkpoint(partial)
     partial.replace(last)
     return last
+
+
+def _take_weights(module: DetectorModule, start: Path) -> None:
+    """Begin with the averaged weights of another run; raises `FusionError` where they do not fit."""
+    found = load_checkpoint(start)
+    try:
+        module.model.load_state_dict(found.state_dict())
+    except RuntimeError as error:
+        raise FusionError(
+            f"{start}: expected weights for config {module.config.hash()}, got those of "
+            f"{found.config.hash()}, whose sizes differ: {str(error).splitlines()[-1].strip()}"
+        ) from error
 
 
 def _checked(last: Path) -> str | None:
@@ -121,6 +139,7 @@ def _trainer(settings: TrainingConfig, out: Path, callbacks: list[Any], quiet: b
     return lightning.Trainer(
         max_steps=settings.steps,
         accelerator="auto",
+        precision=settings.precision,
         gradient_clip_val=settings.clip,
         callbacks=[RunningMean(settings.ema), checkpoints, *callbacks],
         logger=TensorBoardLogger(out, name="log", version=""),

@@ -36,5 +36,9 @@ class TrainingConfig(Section):
     sensors: tuple[Literal["camera", "lidar", "radar"], ...] = Field(
         ("camera", "lidar", "radar"), min_length=1, description="sensors that take part; fewer for an expert"
     )
+    frozen: tuple[Literal["camera", "lidar", "radar", "fusion"], ...] = Field(
+        (), description="graphs that stay as they are"
+    )
+    precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="of convolutions")
     augment: bool = Field(True, description="flip, turn and scale the scene")
     dropout: DropoutConfig = DropoutConfig()

@@ -13,7 +13,8 @@ from mm_fusion.errors import ConfigurationError, FusionError
 from mm_fusion.network.fusion.choice import OPERATORS
 from mm_fusion.network.model import FUSION_INPUTS, FusionModel
 from mm_fusion.runtime.choice import open_graphs
-from mm_fusion.training.export import ALLOWED_OPERATORS, GRAPHS, OPSET, export_model, load_checkpoint
+from mm_fusion.training.checkpoint import load_checkpoint
+from mm_fusion.training.export import ALLOWED_OPERATORS, GRAPHS, OPSET, export_model
 from test.network.scene import random_batch, small_config
 
 

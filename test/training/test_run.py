@@ -15,7 +15,7 @@ from mm_fusion.errors import FusionError
 from mm_fusion.frame import Calibration, Frame
 from mm_fusion.measurements import LidarSweep
 from mm_fusion.training import run as training_run
-from mm_fusion.training.export import load_checkpoint
+from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.labelled import EVERYWHERE
 from mm_fusion.training.run import train
 from mm_fusion.training.settings import TrainingConfig
@@ -98,3 +98,27 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(
     with pytest.raises(FusionError, match="finite loss"):
         train(small_config(), settings(6), [Path("x")], tmp_path, quiet=True)
     assert (tmp_path / "last.ckpt").read_bytes() == before
+
+
+def test_fine_tuning_begins_with_given_weights_and_leaves_frozen_graphs_alone(
+    one_car: None, tmp_path: Path
+) -> None:
+    first = train(small_config(), settings(2), [Path("x")], tmp_path / "a", quiet=True)
+    frozen = settings(2, frozen=("lidar",))
+    second = train(small_config(), frozen, [Path("x")], tmp_path / "b", start=first, quiet=True)
+    before, after = load_checkpoint(first), load_checkpoint(second)
+    pairs = zip(before.lidar.state_dict().values(), after.lidar.state_dict().values())
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert not torch.equal(before.fusion.head.heatmap.weight, after.fusion.head.heatmap.weight)
+
+
+def test_weights_of_other_sizes_do_not_start_a_run(one_car: None, tmp_path: Path) -> None:
+    first = train(small_config(), settings(2), [Path("x")], tmp_path / "a", quiet=True)
+    other = small_config(classes=["car", "truck"])
+    with pytest.raises(FusionError, match="sizes differ"):
+        train(other, settings(2), [Path("x")], tmp_path / "b", start=first, quiet=True)
+
+
+def test_half_precision_trains(one_car: None, tmp_path: Path) -> None:
+    last = train(small_config(), settings(2, precision="bf16-mixed"), [Path("x")], tmp_path, quiet=True)
+    assert all(bool(torch.isfinite(each).all()) for each in load_checkpoint(last).state_dict().values())
