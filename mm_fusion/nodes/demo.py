@@ -98,6 +98,7 @@ def play_through(recording: Recording, out: Path, rate: float = 1.0) -> Path:
         recorder = stack.enter_context(
             Child("mm_fusion.nodes.recorder_node", ["--out", str(target)], environment, out / "recorder.log")
         )
+        recorder.wait_for("[recorder]: listening", LISTEN_S)
         player = stack.enter_context(_player(recording, rate, environment, out))
         player.wait_for("listeners", LISTEN_S + 30)
         print(f"playing {recording.path}", flush=True)

@@ -46,11 +46,15 @@ class RecorderNode(Node):
         self._early: list[tuple[str, str, bytes]] = []
 
     def discover(self) -> None:
-        """Subscribe to what is published by now."""
+        """Subscribe to what is published by now, and say how much that is where something is new."""
+        found = 0
         for topic in list(self._wanted):
             offers = self.get_publishers_info_by_topic(topic)
             if offers:
                 self._subscribe(topic, offers[0].topic_type, [offer.qos_profile for offer in offers])
+                found += 1
+        if found:
+            self.get_logger().info(f"listening to {found} more topics")
 
     def _subscribe(self, topic: str, kind: str, offers: list[QoSProfile]) -> None:
         self._wanted.remove(topic)

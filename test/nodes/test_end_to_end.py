@@ -38,6 +38,7 @@ def play_through(
     names = [f"/fusion/{topic}" for topic in topics]
     recorder = start("recorder_node", "--out", out, "--topics", *names, "/diagnostics")
     node.wait_for("[fusion]: active", READY_S)
+    recorder.wait_for("[recorder]: listening", READY_S)
     player = start("player_node", bag, "--wait-for", "20")
     assert player.wait(60.0) == 0, player.text()
     time.sleep(1.5)  # the last diagnostics, once a second
@@ -154,6 +155,7 @@ def test_a_recording_that_loops_starts_anew(
     node = start("fusion_node", "--ros-args", "-p", f"vehicle:={vehicle_file}", "-p", "use_sim_time:=true")
     recorder = start("recorder_node", "--out", out, "--topics", "/fusion/detections_cloud", "/diagnostics")
     node.wait_for("[fusion]: active", READY_S)
+    recorder.wait_for("[recorder]: listening", READY_S)
     player = start("player_node", tiny_bag, "--wait-for", "20", "--loop", "--rate", "2")
     player.wait_for("messages played", 60.0)
     player.log.write_text("")
