@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, nargs="+", required=True, metavar="DIR", help="simulated data sets or recordings"
     )
+    parser.add_argument("--shares", help="share of each DIR in every batch, with commas; default: by size")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     parser.add_argument("--steps", type=int, required=True, help="optimiser steps in all")
     parser.add_argument("--vehicle", help="vehicle file of recordings; default: found from each")
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         settings = TrainingConfig.model_validate(
             {name: getattr(args, name) for name in plain}
             | {"sensors": tuple(args.sensors.split(","))}
+            | {"shares": args.shares.split(",") if args.shares else None}
             | {"frozen": tuple(filter(None, args.freeze.split(",")))}
         )
     except ValidationError as error:

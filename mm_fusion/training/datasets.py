@@ -59,7 +59,7 @@ class Sample:
 class SampleDataset:
     """Samples of labelled frames; works with PyTorch's DataLoader, forked or spawned.
 
-    The same seed, epoch and number give the same sample, in whatever order and process.
+    The same seed, number and turn give the same sample, in whatever order and process.
     """
 
     def __init__(
@@ -67,12 +67,15 @@ class SampleDataset:
     ) -> None:
         self._frames, self._config, self._augment, self._seed = frames, config, augment, seed
         self._maker = InputMaker(config, frames.vehicle)
-        self.epoch = 0
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def __getitem__(self, number: int) -> Sample:
+        return self.sample(number)
+
+    def sample(self, number: int, turn: int = 0) -> Sample:
+        """The sample of a frame; turn: which draw of the run it is, so that no two are augmented alike."""
         if not 0 <= number < len(self):
             raise IndexError(f"sample {number} of {len(self)}")
         frame, truth = self._frames[number]
@@ -80,7 +83,7 @@ class SampleDataset:
         # of the whole frame: what is labelled and how far things are does not change with lost sensors
         whole = frame
         if self._augment is not None:
-            rng = np.random.default_rng((self._seed, self.epoch, number))
+            rng = np.random.default_rng((self._seed, turn, number))
             frame, truth, scene = self._augment(frame, truth, rng)
         return Sample(
             self._maker.make(frame, scene),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from mm_fusion.bags.info import inspect_bag, vehicle_yaml
 from mm_fusion.bags.items import bag_items
@@ -44,6 +45,10 @@ class BagFrames:
 
     def __getitem__(self, number: int) -> tuple[Frame, TruthFrame]:
         return self._pairs[number]
+
+    def class_ids(self) -> list[NDArray[np.int16]]:
+        """Class ids of each frame's objects."""
+        return [truth.objects.class_id for _, truth in self._pairs]
 
 
 class _Keeper:

@@ -12,32 +12,30 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import ConcatDataset, DataLoader
 
 from mm_fusion.config import VehicleConfig, dump_config
-from mm_fusion.errors import ConfigurationError, FusionError
+from mm_fusion.errors import FusionError
 from mm_fusion.network_config import LearnedConfig
-from mm_fusion.training.augmentation import SceneAugmentation
 from mm_fusion.training.averaging import RunningMean
-from mm_fusion.training.batches import Collation
 from mm_fusion.training.checkpoint import load_checkpoint
-from mm_fusion.training.datasets import SampleDataset, open_frames
+from mm_fusion.training.loading import TrainingData
 from mm_fusion.training.module import DetectorModule
 from mm_fusion.training.settings import TrainingConfig
 
 LAST = "last.ckpt"
 
 
-class EpochOrder(lightning.Callback):
-    """Tells the data sets which epoch it is, so that their draws differ from epoch to epoch."""
+class StepsBar(TQDMProgressBar):
+    """A bar over the steps of the whole run, which is one endless epoch."""
 
-    def __init__(self, parts: Sequence[SampleDataset]) -> None:
-        self._parts = parts
+    def __init__(self, steps: int) -> None:
+        super().__init__(refresh_rate=5)
+        self._steps = steps
 
-    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
-        """Set the epoch."""
-        for part in self._parts:
-            part.epoch = trainer.current_epoch
+    @property
+    def total_train_batches(self) -> int:
+        """Steps of the run."""
+        return self._steps
 
 
 def train(
@@ -59,22 +57,19 @@ def train(
     """
     torch.set_float32_matmul_precision("high")
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    parts = [_samples(config, settings, folder, vehicle) for folder in data]
-    out.mkdir(parents=True, exist_ok=True)
-    _write_manifest(config, settings, data, out)
+    frames = TrainingData(config, settings, data, vehicle)
     last = out / LAST
+    first = _steps_done(last)
     module = DetectorModule(config, settings)
     if start is not None and not last.is_file():
         _take_weights(module, start)
-    trainer = _trainer(settings, out, [EpochOrder(parts), *([] if quiet else [TQDMProgressBar(5)])], quiet)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_manifest(config, settings, data, frames.shares, out)
+    trainer = _trainer(settings, out, [] if quiet else [StepsBar(settings.steps)], quiet)
+    loader = frames.loader(first, workers, trainer.global_rank, trainer.world_size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        trainer.fit(
-            module,
-            _loader(config, settings, parts, workers),
-            ckpt_path=_checked(last),
-            weights_only=True,
-        )
+        trainer.fit(module, loader, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
     # written beside and renamed: whatever stops this, `last` is whole
     partial = out / "partial.ckpt"
     trainer.save_checkpoint(partial)
@@ -94,41 +89,16 @@ def _take_weights(module: DetectorModule, start: Path) -> None:
         ) from error
 
 
-def _checked(last: Path) -> str | None:
-    """The checkpoint to go on from, None where there is none yet; raises `FusionError` where it is broken."""
+def _steps_done(last: Path) -> int:
+    """Steps behind the checkpoint to go on from, 0 where there is none yet; raises `FusionError`."""
     if not last.is_file():
-        return None
+        return 0
     try:
-        torch.load(last, map_location="cpu", weights_only=True)
+        return int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
     except Exception as error:
         raise FusionError(
             f"{last}: expected a whole checkpoint, got {str(error).splitlines()[0]}; remove it to start anew"
         ) from error
-    return str(last)
-
-
-def _samples(
-    config: LearnedConfig, settings: TrainingConfig, folder: Path, vehicle: VehicleConfig | None
-) -> SampleDataset:
-    frames = open_frames(folder, "train", vehicle)
-    if not len(frames):
-        raise ConfigurationError(f"{folder}: expected labelled frames, found none")
-    augment = SceneAugmentation() if settings.augment else None
-    return SampleDataset(frames, config, augment, settings.seed)
-
-
-def _loader(
-    config: LearnedConfig, settings: TrainingConfig, parts: Sequence[SampleDataset], workers: int
-) -> Any:
-    joined: Any = ConcatDataset(list(parts))  # type: ignore[arg-type]
-    return DataLoader(
-        joined,
-        settings.batch,
-        shuffle=True,
-        drop_last=len(joined) >= settings.batch,
-        num_workers=workers,
-        collate_fn=Collation(config),
-    )
 
 
 def _trainer(settings: TrainingConfig, out: Path, callbacks: list[Any], quiet: bool) -> Any:
@@ -146,16 +116,20 @@ def _trainer(settings: TrainingConfig, out: Path, callbacks: list[Any], quiet: b
         log_every_n_steps=10,
         enable_model_summary=False,
         enable_progress_bar=not quiet,
+        use_distributed_sampler=False,
         default_root_dir=out,
     )
 
 
-def _write_manifest(config: LearnedConfig, settings: TrainingConfig, data: Sequence[Path], out: Path) -> None:
+def _write_manifest(
+    config: LearnedConfig, settings: TrainingConfig, data: Sequence[Path], shares: Sequence[float], out: Path
+) -> None:
     (out / "model.yaml").write_text(dump_config(config), encoding="utf-8")
     manifest = {
         "config_hash": config.hash(),
         "settings": settings.model_dump(mode="json"),
         "data": [folder.name for folder in data],
+        "shares": list(shares),
         "torch": torch.__version__,
     }
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

@@ -20,6 +20,13 @@ class DropoutConfig(Section):
     wrong: Share = Field(0.03, description="share of frames in which a sensor shows another frame")
 
 
+class BalanceConfig(Section):
+    """How much more often frames with rare classes come."""
+
+    at_most: Annotated[float, Field(ge=1, le=100)] = Field(4.0, description="times per pass; 1: all alike")
+    seen_in: Share = Field(0.25, description="classes in a smaller share of the frames than this are rare")
+
+
 class TrainingConfig(Section):
     """One run: how long, how fast, from which draws."""
 
@@ -41,4 +48,8 @@ class TrainingConfig(Section):
     )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="of convolutions")
     augment: bool = Field(True, description="flip, turn and scale the scene")
+    shares: tuple[float, ...] | None = Field(
+        None, description="share of each folder of data in every batch; unset: by their sizes"
+    )
+    balance: BalanceConfig = BalanceConfig()
     dropout: DropoutConfig = DropoutConfig()

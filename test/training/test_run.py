@@ -14,7 +14,7 @@ from mm_fusion.detections import CLASSES, make_detections
 from mm_fusion.errors import FusionError
 from mm_fusion.frame import Calibration, Frame
 from mm_fusion.measurements import LidarSweep
-from mm_fusion.training import run as training_run
+from mm_fusion.training import loading
 from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.labelled import EVERYWHERE
 from mm_fusion.training.run import train
@@ -50,7 +50,7 @@ class OneCar:
 
 @pytest.fixture
 def one_car(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_run, "open_frames", lambda *_: OneCar())
+    monkeypatch.setattr(loading, "open_frames", lambda *_: OneCar())
 
 
 def settings(steps: int, **changes: object) -> TrainingConfig:
@@ -77,6 +77,27 @@ def test_the_same_seed_gives_the_same_weights(one_car: None, tmp_path: Path) -> 
         train(small_config(), settings(2), [Path("x")], tmp_path / name, quiet=True)
     a, b = (load_checkpoint(tmp_path / name / "last.ckpt").state_dict() for name in ("a", "b"))
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def weights_after(folder: Path, *lengths: int, workers: int = 0) -> dict[str, torch.Tensor]:
+    for steps in lengths:
+        train(small_config(), settings(steps, warm_up=1), [Path("x")], folder, workers=workers, quiet=True)
+    return load_checkpoint(folder / "last.ckpt").state_dict()
+
+
+def test_processes_and_a_rest_on_the_way_change_no_sample(
+    one_car: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mm_fusion.training.module.DetectorModule.rate_at", lambda *_: 1.0)
+    whole = weights_after(tmp_path / "a", 4)
+    for other in (weights_after(tmp_path / "b", 2, 4), weights_after(tmp_path / "c", 4, workers=2)):
+        assert all(torch.equal(whole[name], other[name]) for name in whole)
+
+
+def test_shares_of_another_length_are_refused(one_car: None, tmp_path: Path) -> None:
+    with pytest.raises(FusionError, match="expected one for each of 1 folders"):
+        train(small_config(), settings(2, shares=(0.5, 0.5)), [Path("x")], tmp_path / "a", quiet=True)
+    assert not (tmp_path / "a").exists()
 
 
 def test_half_a_checkpoint_is_named_and_kept(one_car: None, tmp_path: Path) -> None:
