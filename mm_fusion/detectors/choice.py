@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mm_fusion.config import VehicleConfig
 from mm_fusion.detectors.protocol import Detector
-from mm_fusion.errors import ConfigurationError
 
 
-def make_detector(model: str, vehicle: VehicleConfig) -> Detector:
-    """The detector that `--model` names: `geometric`, a YAML file of its settings, or an exported folder.
+def make_detector(model: str, vehicle: VehicleConfig, backend: str = "auto", threads: int = 1) -> Detector:
+    """The detector that `--model` names.
 
-    Raises `ConfigurationError` with the choices where the name is none.
+    model: `geometric`, a YAML file of its settings, a shipped model's name, the folder of an exported model,
+    or a checkpoint of `train`. backend, threads: what runs a learned model, as `open_graphs` takes them; the
+    geometric detector has no use for them. Raises `ConfigurationError` with the choices where the name is
+    none.
     """
-    match model:
-        case "geometric":
-            return _geometric(model, vehicle)
-        case path if path.endswith((".yaml", ".yml")):
-            return _geometric(path, vehicle)
-        case path if Path(path).is_dir():
-            from mm_fusion.detectors.learned import LearnedDetector
+    if model == "geometric" or model.endswith((".yaml", ".yml")):
+        return _geometric(model, vehicle)
+    from mm_fusion.detectors.learned import LearnedDetector
+    from mm_fusion.runtime.model_files import find_model
 
-            return LearnedDetector(vehicle, Path(path))
-        case _:
-            raise ConfigurationError(
-                f"model {model!r}: no such model; choices are geometric, a YAML file of its settings, or the "
-                "folder of an exported model"
-            )
+    return LearnedDetector(vehicle, find_model(model), backend, threads)
 
 
 def _geometric(name: str, vehicle: VehicleConfig) -> Detector:

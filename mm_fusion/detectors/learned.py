@@ -27,12 +27,14 @@ DOUBLES_OVERLAP = 0.2
 class LearnedDetector:
     """Objects by the network of a folder as `export` writes it; serves one vehicle from one thread."""
 
-    def __init__(self, vehicle: VehicleConfig, folder: Path, backend: str = "onnxruntime") -> None:
+    def __init__(
+        self, vehicle: VehicleConfig, folder: Path, backend: str = "onnxruntime", threads: int = 1
+    ) -> None:
         path = folder / "model.yaml"
         if not path.is_file():
             raise ConfigurationError(f"{folder}: expected model.yaml and four graphs; make them with export")
         self.config = load_config(path, LearnedConfig)
-        self._graphs = open_graphs(folder, self.config, backend)
+        self._graphs = open_graphs(folder, self.config, backend, threads)
         self._maker = InputMaker(self.config, vehicle)
 
     def detect(self, frame: Frame) -> Detections:

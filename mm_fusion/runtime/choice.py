@@ -7,14 +7,17 @@ from pathlib import Path
 
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.network_config import LearnedConfig
+from mm_fusion.runtime.model_files import GRAPHS, check_files, has_graphs
 from mm_fusion.runtime.protocol import Backend
 
-GRAPHS = ("camera", "lidar", "radar", "fusion")
 
-
-def open_graphs(folder: Path, config: LearnedConfig, backend: str = "onnxruntime") -> Mapping[str, Backend]:
+def open_graphs(
+    folder: Path, config: LearnedConfig, backend: str = "auto", threads: int = 1
+) -> Mapping[str, Backend]:
     """The four graphs by name, all of one model; raises `ConfigurationError`."""
-    graphs = _open(folder, config, backend)
+    check_files(folder)
+    name = ("onnxruntime" if has_graphs(folder) else "torch") if backend == "auto" else backend
+    graphs = _open(folder, config, name, threads)
     hashes = {name: graph.model_hash for name, graph in graphs.items()}
     if len(set(hashes.values())) > 1 or not hashes["fusion"].startswith(config.hash()):
         found = ", ".join(f"{name} {value or 'none'}" for name, value in hashes.items())
@@ -24,12 +27,12 @@ def open_graphs(folder: Path, config: LearnedConfig, backend: str = "onnxruntime
     return graphs
 
 
-def _open(folder: Path, config: LearnedConfig, backend: str) -> Mapping[str, Backend]:
+def _open(folder: Path, config: LearnedConfig, backend: str, threads: int) -> Mapping[str, Backend]:
     match backend:
         case "onnxruntime":
             from mm_fusion.runtime.onnxruntime_backend import OnnxRuntimeBackend
 
-            return {name: OnnxRuntimeBackend(folder / f"{name}.onnx") for name in GRAPHS}
+            return {name: OnnxRuntimeBackend(folder / f"{name}.onnx", threads) for name in GRAPHS}
         case "torch":
             from mm_fusion.runtime.torch_backend import load_torch
 

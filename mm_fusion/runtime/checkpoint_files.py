@@ -1,0 +1,72 @@
+"""A checkpoint of `train` as a folder that the torch backend opens."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mm_fusion.config import dump_config
+from mm_fusion.errors import ConfigurationError
+from mm_fusion.network_config import LearnedConfig
+from mm_fusion.runtime.cache_folder import cache_folder, write_beside
+
+
+def unpack_checkpoint(path: Path) -> Path:
+    """A folder with `model.yaml` and `weights.safetensors` of a checkpoint's averaged weights, no graphs.
+
+    It lies in the cache under the checkpoint's hash, else in a temporary folder of this process. Raises
+    `ConfigurationError`.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    cache = cache_folder()
+    folder = _temporary_folder(digest) if cache is None else cache / "checkpoints" / digest
+    if not (folder / "model.yaml").is_file():
+        config, weights = _read(path)
+        write_beside(folder / "weights.safetensors", weights)
+        write_beside(folder / "model.yaml", dump_config(config).encode())  # last: says that all is there
+    return folder
+
+
+def _read(path: Path) -> tuple[LearnedConfig, bytes]:
+    try:
+        import torch
+        from safetensors.torch import save
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{path}: a checkpoint needs torch ({error}); export it where torch is, or install extra train"
+        ) from error
+    try:
+        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        config = LearnedConfig.model_validate(kept["config"])
+        weights = kept.get("ema", {}).get("mean") or {
+            name.removeprefix("model."): value
+            for name, value in kept["state_dict"].items()
+            if name.startswith("model.")
+        }
+        served = {name: value for name, value in weights.items() if not name.startswith("auxiliary.")}
+        return config, save({name: _half(value) for name, value in served.items()})
+    except Exception as error:
+        said = (str(error).splitlines() or [repr(error)])[0]
+        raise ConfigurationError(f"{path}: expected a checkpoint of mm-fusion train, got {said}") from error
+
+
+def _half(value: Any) -> Any:
+    """As `export` stores it, so that a checkpoint and its export give the same numbers."""
+    return (value.half() if value.is_floating_point() else value).contiguous()
+
+
+@lru_cache
+def _temporary_folder(digest: str) -> Path:
+    folder = tempfile.TemporaryDirectory(prefix=f"mm_fusion_{digest}_")
+    _KEPT.append(folder)  # removed when the process ends
+    return Path(folder.name)
+
+
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []
