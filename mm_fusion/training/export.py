@@ -3,66 +3,107 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
-import onnx
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mm_fusion.config import dump_config
-from mm_fusion.network.model import FUSION_INPUTS, FUSION_OUTPUTS, FusionModel, FusionNetwork
-from mm_fusion.network_config import LearnedConfig
-
-OPSET = 18
-"""TensorRT 10.13 to 11.1 read opset 20's GridSample wrongly; none is used, and 18 stays the safe choice."""
-HASH_KEY = "mm_fusion_hash"
-"""Metadata of each graph: config and weights that it belongs to."""
-GRAPHS = ("camera", "lidar", "radar", "fusion")
-ALLOWED_OPERATORS = frozenset(
-    "Abs Add ArgMax Cast Clip Concat Constant ConstantOfShape Conv Cos Div Equal Exp Expand Floor Gather "
-    "GatherElements GatherND Gemm Greater GreaterOrEqual Identity LessOrEqual Log MatMul Max MaxPool Min Mul "
-    "Neg Not Or And Pow Range Reciprocal ReduceMax ReduceMean ReduceSum ReduceL2 Relu Reshape Resize Shape "
-    "Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Sum TopK Transpose Unsqueeze Where".split()
+from mm_fusion.errors import ConfigurationError
+from mm_fusion.evaluation.json_file import write_whole
+from mm_fusion.inputs.arrays import NetworkInputs
+from mm_fusion.inputs.samples import write_samples
+from mm_fusion.network.model import FusionModel
+from mm_fusion.training.export_graphs import (
+    ALLOWED_OPERATORS,
+    GRAPHS,
+    HASH_KEY,
+    OPSET,
+    fold_batch_norms,
+    write_graph,
 )
-"""What every backend knows (TensorRT's parser takes each of them)."""
+from mm_fusion.training.export_half import halve_trunk
+from mm_fusion.training.export_manifest import MANIFEST, file_hash, write_manifest
+
+PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
+"""fp16: the convolution trunk alone; int8: the trunk by QDQ as TensorRT takes it; int8-cpu: as CPUs do."""
+
+__all__ = ["ALLOWED_OPERATORS", "GRAPHS", "HASH_KEY", "OPSET", "PRECISIONS", "export_model", "served_model"]
 
 
-class _PlainFusion(nn.Module):
-    """The fusion graph with named tensors in place of dictionaries."""
-
-    def __init__(self, network: FusionNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        found = self.network(dict(zip(FUSION_INPUTS, tensors)))
-        return tuple(found[name] for name in FUSION_OUTPUTS)
-
-
-def export_model(model: FusionModel, out: Path) -> Path:
-    """The folder `out` with the four graphs `<name>.onnx`, `model.yaml` and `weights.safetensors`.
+def export_model(
+    model: FusionModel,
+    out: Path,
+    precision: str = "fp32",
+    frames: Sequence[NetworkInputs] = (),
+    samples: Sequence[NetworkInputs] = (),
+) -> Path:
+    """The folder `out` with the four graphs `<name>.onnx`, `model.yaml`, weights, samples and manifest.
 
     The graphs hold the weights as they come back from half precision, so that all files say the same.
-    Auxiliary heads stay behind.
+    Auxiliary heads stay behind. frames: what INT8 is calibrated on. samples: stored for whoever compares a
+    backend with another. Raises `ConfigurationError` for a folder or precision that cannot be.
     """
+    check_precision(precision, len(frames))
+    _make_folder(out)
+    model_hash = _write_weights(model, out)
+    served = served_model(model)
+    fold_batch_norms(served)
+    if precision == "fp16":
+        halve_trunk(served)
+    for name in GRAPHS:
+        write_graph(served, name, out / f"{name}.onnx", model_hash)
+    if precision.startswith("int8"):
+        from mm_fusion.training.quantise import quantise_folder
+
+        quantise_folder(out, model.config, frames, model_hash, for_cpu=precision == "int8-cpu")
+    write_whole(out / "model.yaml", dump_config(model.config))
+    if samples:
+        write_samples(out / "samples.npz", samples)
+    write_manifest(out, precision, model_hash)
+    return out
+
+
+def check_precision(precision: str, frames: int) -> None:
+    """Raise `ConfigurationError` for a precision that is none, or that needs frames where there are none."""
+    if precision not in PRECISIONS:
+        raise ConfigurationError(
+            f"precision {precision!r}: no such precision; choices are {', '.join(PRECISIONS)}"
+        )
+    if precision.startswith("int8") and not frames:
+        raise ConfigurationError(f"precision {precision}: expected frames to calibrate with, got none")
+
+
+def served_model(model: FusionModel) -> FusionModel:
+    """A copy of the model with the weights that are served: those that come back from half precision."""
+    rounded = copy.deepcopy(model).eval()
+    kept = {name: value.float() for name, value in _served_weights(model).items()}
+    rounded.load_state_dict(kept, strict=False)
+    return rounded
+
+
+def _make_folder(out: Path) -> None:
+    """The folder, without what would vouch for files that are about to change."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MANIFEST).unlink(missing_ok=True)
+        (out / "samples.npz").unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{out}: expected a folder to write to, got {error}") from error
+    if not os.access(out, os.W_OK):
+        raise ConfigurationError(f"{out}: expected a folder to write to, got one without permission")
+
+
+def _write_weights(model: FusionModel, out: Path) -> str:
+    """Write the weights; the hash that config and weights have together."""
     from safetensors.torch import save_file
 
-    out.mkdir(parents=True, exist_ok=True)
-    served = _served_weights(model)
-    partial = out / "weights.safetensors.partial"
-    save_file(served, partial)
+    partial, path = out / "weights.safetensors.partial", out / "weights.safetensors"
+    save_file(_served_weights(model), partial)
     partial.chmod(0o644)
-    os.replace(partial, out / "weights.safetensors")
-    rounded = copy.deepcopy(model).eval()
-    rounded.load_state_dict({name: value.float() for name, value in served.items()}, strict=False)
-    digest = hashlib.sha256((out / "weights.safetensors").read_bytes()).hexdigest()[:12]
-    for name in GRAPHS:
-        _write_graph(rounded, name, out / f"{name}.onnx", f"{model.config.hash()}-{digest}")
-    (out / "model.yaml").write_text(dump_config(model.config), encoding="utf-8")
-    return out
+    os.replace(partial, path)
+    return f"{model.config.hash()}-{file_hash(path)[:12]}"
 
 
 def _served_weights(model: FusionModel) -> dict[str, Tensor]:
@@ -72,64 +113,3 @@ def _served_weights(model: FusionModel) -> dict[str, Tensor]:
         for name, value in state.items()
         if not name.startswith("auxiliary.")
     }
-
-
-def _write_graph(model: FusionModel, name: str, path: Path, digest: str) -> None:
-    module, inputs, input_names, output_names = graph_of(model, name)
-    partial = path.with_suffix(".partial.onnx")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
-            tuple(inputs),
-            input_names=input_names,
-            output_names=output_names,
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    program.save(str(partial), external_data=False)
-    graph = onnx.load(partial)
-    # where the exporter ran is nobody's business, and differs from machine to machine
-    for node in graph.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    onnx.helper.set_model_props(graph, {HASH_KEY: digest})
-    onnx.checker.check_model(graph)
-    onnx.save(graph, partial)
-    os.replace(partial, path)
-
-
-def graph_of(model: FusionModel, name: str) -> tuple[nn.Module, list[Tensor], list[str], list[str]]:
-    """One graph: module, example inputs, names of inputs and outputs."""
-    camera = model.config.camera
-    if name == "camera":
-        image = torch.zeros(1, 3, camera.height_px, camera.width_px, dtype=torch.uint8)
-        return model.camera, [image], ["image"], ["rows", "full_rows", "depth"]
-    if name in ("lidar", "radar"):
-        shape = model.config.lidar_shape if name == "lidar" else model.config.radar_shape
-        return getattr(model, name), [torch.zeros(1, *shape)], ["raster"], ["features"]
-    return (
-        _PlainFusion(model.fusion),
-        fusion_examples(model.config),
-        list(FUSION_INPUTS),
-        list(FUSION_OUTPUTS),
-    )
-
-
-def fusion_examples(config: LearnedConfig) -> list[Tensor]:
-    """Zeros in the shapes of `FUSION_INPUTS`."""
-    camera, (nx, ny) = config.camera, config.grid.shape
-    rows = camera.rows_per_camera * camera.max_cameras
-    widths = (camera.rows_channels, camera.full_rows_channels, camera.depth_bins)
-    features = (1, config.trunk.channels, nx, ny)
-    lift = config.lift_shape
-    return [
-        *(torch.zeros(1, rows, width) for width in widths),
-        *(torch.zeros(features) for _ in range(2)),
-        *(torch.zeros(lift, dtype=torch.int32) for _ in range(2)),
-        torch.zeros(lift),
-        torch.zeros(1, 1, nx, ny),
-        torch.ones(1, 3, nx, ny),
-    ]

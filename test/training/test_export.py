@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from mm_fusion.errors import ConfigurationError, FusionError
+from mm_fusion.evaluation.json_file import read_json
 from mm_fusion.network.fusion.choice import OPERATORS
 from mm_fusion.network.model import FUSION_INPUTS, FusionModel
 from mm_fusion.runtime.choice import open_graphs
@@ -73,7 +75,16 @@ def test_only_known_operators_at_the_safe_opset(exported: tuple[FusionModel, Pat
         assert {node.op_type for node in graph.graph.node} - ALLOWED_OPERATORS == set()
         assert [each.version for each in graph.opset_import if each.domain == ""] == [OPSET]
         assert not any(each.external_data for each in graph.graph.initializer)
-    assert sorted(path.suffix for path in exported[1].iterdir()) == [".onnx"] * 4 + [".safetensors", ".yaml"]
+    suffixes = sorted(path.suffix for path in exported[1].iterdir())
+    assert suffixes == [".json"] + [".onnx"] * 4 + [".safetensors", ".yaml"]
+
+
+def test_the_manifest_names_every_file_with_its_hash(exported: tuple[FusionModel, Path]) -> None:
+    manifest = read_json(exported[1] / "manifest.json")
+    assert manifest["precision"] == "fp32" and manifest["hash"].startswith(exported[0].config.hash())
+    assert set(manifest["files"]) == {p.name for p in exported[1].iterdir()} - {"manifest.json"}
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((exported[1] / name).read_bytes()).hexdigest() == digest
 
 
 def test_graphs_of_two_models_are_refused(exported: tuple[FusionModel, Path], tmp_path: Path) -> None:
