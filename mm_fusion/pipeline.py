@@ -6,7 +6,7 @@ thread, `detect` to one that may be another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from mm_fusion.alignment.sensor_state import SensorState, SensorTiming, Stamped
 from mm_fusion.calibration_store import CalibrationStore
 from mm_fusion.config import VehicleConfig
 from mm_fusion.detections import FusionResult, mode_of
-from mm_fusion.detectors.protocol import Detector
+from mm_fusion.detectors.protocol import Detector, EncodesImages, Measure, Timed, unmeasured
 from mm_fusion.errors import DropLog, MeasurementError
 from mm_fusion.frame import Calibration, Frame, decoded
 from mm_fusion.geometry.radar_ego import RadarReturns, estimate_ego_motion
@@ -47,13 +47,16 @@ class Pipeline:
     vehicle: its sensors, alignment and ego motion sources. detector: what finds objects in a frame. `drops`
     counts all that was not used. A measurement without a way to `base_frame`, or an image without a camera
     model, is dropped when its frame is released; a payload that cannot be decoded when it is detected: its
-    sensor is absent from that frame.
+    sensor is absent from that frame. measure: times the stages of `detect` and `prepare` for a host; times
+    never enter a result.
     """
 
-    def __init__(self, vehicle: VehicleConfig, detector: Detector) -> None:
+    def __init__(self, vehicle: VehicleConfig, detector: Detector, measure: Measure = unmeasured) -> None:
         self.vehicle = vehicle
         self.drops = DropLog()
-        self._detector = detector
+        self._measure = measure
+        self.use(detector)
+        self._unexamined: Frame | None = None
         self._kinds: dict[str, SensorKind] = {name: sensor.kind for name, sensor in vehicle.sensors.items()}
         timings = {name: SensorTiming.of(sensor) for name, sensor in vehicle.sensors.items()}
         self._collector = Collector(timings, vehicle.alignment, self.drops)
@@ -91,14 +94,28 @@ class Pipeline:
         """All frames still open: the end of a recording."""
         return self._frames(self._collector.flush())
 
-    def detect(self, frame: Frame) -> FusionResult:
-        """The objects of one frame; undecodable payloads make their sensor absent and are counted."""
-        drops = DropLog()
-        frame = self._decoded(frame, drops)
-        frame = self._with_radar_ego(frame)
-        frame = replace(frame, health=self._health.examine(frame))
-        detections = self._detector.detect(frame)
-        self._health.observe_matches(getattr(self._detector, "last_matches", ()))
+    def use(self, detector: Detector) -> None:
+        """Detect with `detector` from the next frame on; from any thread."""
+        if isinstance(detector, Timed):
+            detector.measure = self._measure
+        self._detector = detector
+
+    def detect(self, frame: Frame, without: Collection[str] = ()) -> FusionResult:
+        """The objects of one frame; undecodable payloads make their sensor absent and are counted.
+
+        without: sensors that the host leaves out, absent like those that sent nothing. Health is what the
+        frames before showed: a frame is examined after it (`examine`), not while its result is waited for.
+        """
+        self.examine()
+        drops, detector = DropLog(), self._detector
+        frame = _without(frame, without)
+        with self._measure("payloads"):
+            frame = self._decoded(frame, drops)
+            frame = self._with_radar_ego(frame)
+        frame = replace(frame, health=self._health.known(frame.measurements))
+        detections = detector.detect(frame)
+        self._health.observe_matches(getattr(detector, "last_matches", ()))
+        self._unexamined = frame
         present = [GROUP_OF_KIND[self._kinds[name]] for name in frame.measurements]
         return FusionResult(
             frame.stamp_ns,
@@ -110,9 +127,26 @@ class Pipeline:
             drops.counts(),
         )
 
+    def examine(self) -> None:
+        """Take the last frame's sensors into account for health; the next `detect` does it at the latest.
+
+        For a host to call in the thread of `detect` when it has time; never changes a result.
+        """
+        frame, self._unexamined = self._unexamined, None
+        if frame is not None:
+            with self._measure("health"):
+                self._health.examine(frame)
+
     def prepare(self, sensor: str, item: Measurement | Deferred) -> None:
         """Do early what needs no frame, such as decoding; from any thread, never changes a result."""
-        self._detector.prepare(sensor, item)
+        detector = self._detector
+        if self._kinds[sensor] == "camera" and isinstance(detector, EncodesImages):
+            try:
+                detector.prepare_image(sensor, item, self._known.camera_model(sensor))
+                return
+            except MeasurementError:
+                pass  # no camera model yet
+        detector.prepare(sensor, item)
 
     def states(self) -> dict[str, SensorState]:
         """Rate, latency, jitter and liveness of every sensor, for diagnostics."""
@@ -207,6 +241,19 @@ class Pipeline:
         if estimate is None:
             return frame
         return replace(frame, ego=estimate.ego_motion(frame.stamp_ns))
+
+
+def _without(frame: Frame, names: Collection[str]) -> Frame:
+    """The frame as if the sensors of these names had sent nothing."""
+    if not names:
+        return frame
+    return replace(
+        frame,
+        measurements={name: item for name, item in frame.measurements.items() if name not in names},
+        earlier={name: items for name, items in frame.earlier.items() if name not in names},
+        available={name: there and name not in names for name, there in frame.available.items()},
+        age_ns={name: age for name, age in frame.age_ns.items() if name not in names},
+    )
 
 
 def _returns(scan: RadarScan, base_from_radar: Float64) -> RadarReturns:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 from mm_fusion.config import VehicleConfig, parse_config
 from mm_fusion.detections import Detections, empty_detections
+from mm_fusion.detectors.protocol import unmeasured
 from mm_fusion.errors import DropReason, MeasurementError
 from mm_fusion.frame import Frame
 from mm_fusion.measurements import (
@@ -216,3 +218,70 @@ def test_a_recording_that_loops_starts_anew(pipeline: Pipeline) -> None:
     stamps = [frame.stamp_ns for frame in first + second]
     assert stamps.count(START_NS + 300 * MS) == 2
     assert all(frame.ego is None for frame in second if frame.stamp_ns == START_NS)
+
+
+def test_sensors_that_the_host_leaves_out_are_absent(pipeline: Pipeline) -> None:
+    frame = (drive(pipeline, 0, 3) + pipeline.flush())[-1]
+    result = pipeline.detect(frame, without=("camera", "nobody"))
+    assert result.mode == "LR"
+    assert result.available == {"lidar": True, "camera": False, "radar": True}
+    assert "camera" not in result.age_ns and result.drops == {}
+    assert pipeline.detect(frame).mode == "CLR"
+
+
+def frozen(pipeline: Pipeline) -> list[Frame]:
+    """A drive whose payloads never change, which is what a frozen sensor looks like."""
+    return drive(pipeline, 0, 8) + pipeline.flush()
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_health_is_that_of_the_frames_before_whenever_the_host_has_it_examined(eager: bool) -> None:
+    detector = SeesNothing()
+    watched = Pipeline(vehicle(), detector)
+    watched.add("/tf", places("lidar", "radar"), START_NS - MS)
+    for frame in frozen(watched):
+        watched.detect(frame)
+        if eager:
+            watched.examine()
+            watched.examine()
+    remarks = [frame.health["lidar"].remarks if frame.health else None for frame in detector.frames]
+    assert remarks[0] is None and remarks[1] == ()
+    first = next(number for number, said in enumerate(remarks) if said)
+    assert first == 4 and all(said for said in remarks[first:])
+
+
+class Encodes(SeesNothing):
+    """A detector that takes images with their models, and lets itself be timed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[tuple[str, CameraModel]] = []
+        self.plain: list[str] = []
+        self.measure = unmeasured
+
+    def prepare(self, sensor: str, item: Measurement | Deferred) -> None:
+        self.plain.append(sensor)
+
+    def prepare_image(self, sensor: str, item: Measurement | Deferred, model: CameraModel) -> None:
+        self.images.append((sensor, model))
+
+
+def test_images_are_prepared_with_the_model_that_is_known() -> None:
+    detector = Encodes()
+    early = Pipeline(vehicle(), detector)
+    early.prepare("camera", image(START_NS))
+    early.prepare("lidar", sweep(START_NS))
+    early.add("camera", MODEL, START_NS)
+    early.prepare("camera", image(START_NS))
+    assert detector.plain == ["camera", "lidar"] and detector.images == [("camera", MODEL)]
+
+
+def test_another_detector_takes_over_between_frames_and_is_timed_too(pipeline: Pipeline) -> None:
+    first, second = SeesNothing(), Encodes()
+    swapped = Pipeline(vehicle(), first, measure=lambda stage: nullcontext())
+    frames = drive(pipeline, 0, 3) + pipeline.flush()
+    swapped.detect(frames[0])
+    swapped.use(second)
+    swapped.detect(frames[1])
+    assert (len(first.frames), len(second.frames)) == (1, 1)
+    assert second.measure is not unmeasured

@@ -97,6 +97,10 @@ class HealthMonitor:
             found[name] = self._health[name] = self._judge(name, measurement, frame)
         return found
 
+    def known(self, names: Iterable[str]) -> dict[str, SensorHealth]:
+        """Health as last examined, of those of `names` that have been."""
+        return {name: self._health[name] for name in names if name in self._health}
+
     def _judge(self, name: str, item: Measurement, frame: Frame) -> SensorHealth:
         frozen = self._frozen[name].observe(item.stamp_ns, fingerprint(item))
         if frozen:

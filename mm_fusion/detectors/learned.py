@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from mm_fusion.config import VehicleConfig, load_config
 from mm_fusion.detections import CLASSES, Detections, empty_detections, make_detections
+from mm_fusion.detectors.camera_features import CameraFeatures
 from mm_fusion.detectors.late_fusion import without_doubles
+from mm_fusion.detectors.protocol import Measure, unmeasured
 from mm_fusion.errors import ConfigurationError, MeasurementError
-from mm_fusion.frame import Frame
-from mm_fusion.inputs.arrays import NetworkInputs
-from mm_fusion.inputs.network_inputs import InputMaker
-from mm_fusion.measurements import Deferred, Float32, Measurement
+from mm_fusion.frame import Frame, decoded
+from mm_fusion.inputs.camera_pixels import calibrated_cameras, camera_slots
+from mm_fusion.inputs.camera_sampling import LiftTable
+from mm_fusion.inputs.coverage import coverage
+from mm_fusion.inputs.network_inputs import InputMaker, available
+from mm_fusion.measurements import CameraImage, CameraModel, Deferred, Float32, Measurement
 from mm_fusion.network_config import LearnedConfig
 from mm_fusion.runtime.choice import open_graphs
 from mm_fusion.runtime.protocol import Arrays
@@ -25,73 +30,135 @@ DOUBLES_OVERLAP = 0.2
 
 
 class LearnedDetector:
-    """Objects by the network of a folder as `export` writes it; serves one vehicle from one thread."""
+    """Objects by the network of a folder as `export` writes it; serves one vehicle.
 
-    def __init__(
-        self, vehicle: VehicleConfig, folder: Path, backend: str = "onnxruntime", threads: int = 1
-    ) -> None:
+    `detect` belongs to one thread; `prepare` and `prepare_image` may run beside it on any.
+    """
+
+    def __init__(self, vehicle: VehicleConfig, folder: Path, backend: str = "auto", threads: int = 1) -> None:
         path = folder / "model.yaml"
         if not path.is_file():
             raise ConfigurationError(f"{folder}: expected model.yaml and four graphs; make them with export")
         self.config = load_config(path, LearnedConfig)
         self._graphs = open_graphs(folder, self.config, backend, threads)
-        self._maker = InputMaker(self.config, vehicle)
+        self._vehicle, self._maker = vehicle, InputMaker(self.config, vehicle)
+        self._cameras = CameraFeatures(self.config, self._graphs["camera"])
+        self._measure: Measure = unmeasured
+
+    @property
+    def measure(self) -> Measure:
+        """What times the stages; set by a host."""
+        return self._measure
+
+    @measure.setter
+    def measure(self, measure: Measure) -> None:
+        self._measure = self._cameras.measure = measure
 
     def detect(self, frame: Frame) -> Detections:
-        """The objects at `frame.stamp_ns` in `base_link`, strongest first; none without sensors."""
-        inputs = self._maker.make(frame)
-        if not inputs["available"].any():
+        """The objects at `frame.stamp_ns` in `base_link`, strongest first; none without sensors.
+
+        Rasters come first, so that other threads have time for the images; then those that nobody is at.
+        """
+        images = self._images(frame)
+        cover = coverage(frame, self._vehicle, self.config, np.zeros(self.config.grid.shape, np.float32))
+        given = self._raster_features(frame, cover)
+        self._cameras.start(images)
+        table = self._table(frame, images)
+        rows = self._cameras.rows(images)
+        if len(rows) < len(images):  # an image was corrupt inside
+            table = self._table(frame, rows)
+        if not available(frame, list(rows)).any():
             return empty_detections()
-        outputs = self._graphs["fusion"].run(self._encoded(inputs))
-        return detections_of(outputs, inputs, self.config)
+        cover[0, 0] = table.coverage
+        with self._measure("fusion"):
+            given |= self._camera_rows(frame, rows) | lifted(table) | {"coverage": cover}
+            outputs = self._graphs["fusion"].run(given)
+        with self._measure("objects"):
+            return detections_of(outputs, {"coverage": cover}, self.config)
 
     def prepare(self, sensor: str, item: Measurement | Deferred) -> None:
         """Decode early; never changes a result."""
-        if isinstance(item, Deferred):
-            try:
-                item.get()
-            except MeasurementError:
-                # the pipeline meets the same error when it decodes the frame, and counts it there
-                return
+        _decoded(item)
 
-    def _encoded(self, inputs: NetworkInputs) -> Arrays:
-        """The fusion graph's inputs; what is absent is not encoded."""
-        given: Arrays = {
-            name: array for name, array in inputs.items() if isinstance(array, np.ndarray)
-        } | self._camera_rows(inputs)
-        for number, name in ((1, "lidar"), (2, "radar")):
-            shape = (1, self.config.trunk.channels, *self.config.grid.shape)
-            seen = inputs["coverage"][0, number].any()
-            features = self._graphs[name].run({"raster": given[name]})["features"] if seen else None
-            given[f"{name}_features"] = np.zeros(shape, np.float32) if features is None else features
-        return given
+    def prepare_image(self, sensor: str, item: Measurement | Deferred, model: CameraModel) -> None:
+        """Decode an image and run the camera encoder early; never changes a result."""
+        image = _decoded(item)
+        if isinstance(image, CameraImage) and sensor in self._used_cameras():
+            self._cameras.prepare(sensor, image, model)
 
-    def _camera_rows(self, inputs: NetworkInputs) -> Arrays:
-        camera = self.config.camera
+    def _used_cameras(self) -> list[str]:
+        names = [name for name, sensor in self._vehicle.sensors.items() if sensor.kind == "camera"]
+        return names[: self.config.camera.max_cameras]
+
+    def _images(self, frame: Frame) -> dict[str, tuple[CameraImage, CameraModel]]:
+        """Image and model of the calibrated cameras, in the order of their slots."""
+        found: dict[str, tuple[CameraImage, CameraModel]] = {}
+        for name in calibrated_cameras(frame, self.config):
+            image = decoded(frame.measurements[name])
+            if isinstance(image, CameraImage):
+                found[name] = image, frame.calibration.camera_models[name]
+        return found
+
+    def _raster_features(self, frame: Frame, cover: Float32) -> Arrays:
+        """Features of LiDAR and radar; what nobody covers is not encoded."""
+        shape = (1, self.config.trunk.channels, *self.config.grid.shape)
+        found: Arrays = {}
+        for number, name, raster in ((1, "lidar", self._maker.lidar), (2, "radar", self._maker.radar)):
+            features = np.zeros(shape, np.float32)
+            if cover[0, number].any():
+                with self._measure("rasters"):
+                    cells = raster.build(frame)[None]
+                with self._measure("raster_encoders"):
+                    features = self._graphs[name].run({"raster": cells})["features"]
+            found[f"{name}_features"] = features
+        return found
+
+    def _table(self, frame: Frame, cameras: Collection[str]) -> LiftTable:
+        with self._measure("lift"):
+            return self._maker.cameras.table(frame, cameras)
+
+    def _camera_rows(self, frame: Frame, seen: Mapping[str, Arrays]) -> Arrays:
+        """Rows of all slots, zeros where a camera is absent."""
+        camera, slots = self.config.camera, camera_slots(frame, self.config)
         widths = {"rows": camera.rows_channels, "full_rows": camera.full_rows_channels}
-        rows = {
-            name: np.zeros((1, camera.max_cameras * camera.rows_per_camera, width), np.float32)
-            for name, width in {**widths, "depth": camera.depth_bins}.items()
-        }
-        for slot in np.flatnonzero(inputs["camera_present"]):
-            place = slice(slot * camera.rows_per_camera, (slot + 1) * camera.rows_per_camera)
-            seen = self._graphs["camera"].run({"image": inputs["images"][slot : slot + 1]})
-            for name, array in seen.items():
-                rows[name][:, place] = array
-        return {f"camera_{name}": array for name, array in rows.items()}
+        found: Arrays = {}
+        for name, width in {**widths, "depth": camera.depth_bins}.items():
+            rows = np.zeros((1, camera.max_cameras * camera.rows_per_camera, width), np.float32)
+            for camera_name, outputs in seen.items():
+                first = slots[camera_name] * camera.rows_per_camera
+                rows[:, first : first + camera.rows_per_camera] = outputs[name]
+            found[f"camera_{name}"] = rows
+        return found
 
 
-def detections_of(outputs: Arrays, inputs: NetworkInputs, config: LearnedConfig) -> Detections:
-    """What is published of a frame's raw outputs: strong, seen by some sensor, no doubles, in order."""
+def lifted(table: LiftTable) -> Arrays:
+    """A lift table as the fusion graph takes it."""
+    names = ("lift_index", "lift_bin", "lift_weight", "camera_age")
+    return {name: getattr(table, name) for name in names}
+
+
+def _decoded(item: Measurement | Deferred) -> Measurement | None:
+    try:
+        return decoded(item)
+    except MeasurementError:
+        # the pipeline meets the same error when it decodes the frame, and counts it there
+        return None
+
+
+def detections_of(outputs: Arrays, inputs: Mapping[str, object], config: LearnedConfig) -> Detections:
+    """What is published of a frame's raw outputs: strong, seen by some sensor, no doubles, in order.
+
+    inputs: of the frame, only `coverage` is looked at. A candidate with a number that is not finite is none.
+    """
     raw = {name: array[0] for name, array in outputs.items()}
-    finite = np.isfinite(raw["box"]).all(1) & np.isfinite(raw["score"])
+    finite = finite_rows(raw)
     keep = np.flatnonzero((raw["score"] >= MIN_SCORE) & (raw["weights"].sum(1) > 0) & finite)
     # ties in a fixed order: backends may give equal scores in another one
     keep = keep[np.lexsort((raw["cell"][keep], -raw["score"][keep]))]
     row = {name: array[keep] for name, array in raw.items()}
     box, variance = row["box"], np.maximum(row["variance"], 1e-6)
     ray = np.arctan2(box[:, 1], box[:, 0])
-    present = raw_presence(inputs, row["cell"])
+    present = raw_presence(np.asarray(inputs["coverage"]), row["cell"])
     found = make_detections(
         len(keep),
         center=box[:, :3],
@@ -114,9 +181,15 @@ def class_ids(config: LearnedConfig) -> np.ndarray:
     return np.array([CLASSES.index(name) for name in config.classes], np.int16)
 
 
-def raw_presence(inputs: NetworkInputs, cell: np.ndarray) -> np.ndarray:
+def finite_rows(raw: Arrays) -> np.ndarray:
+    """Which candidates (N,) have finite numbers alone."""
+    finite = [np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in raw.values()]
+    return np.asarray(np.logical_and.reduce(finite))
+
+
+def raw_presence(cover: Float32, cell: np.ndarray) -> np.ndarray:
     """Which sensors (N, 3) cover flat cells (N,)."""
-    return np.asarray(inputs["coverage"][0].reshape(3, -1)[:, cell].T > 0)
+    return np.asarray(cover[0].reshape(3, -1)[:, cell].T > 0)
 
 
 def turned(along: np.ndarray, across: np.ndarray, ray: np.ndarray) -> Float32:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mm_fusion.config import load_vehicle
-from mm_fusion.detections import CLASSES
+from mm_fusion.config import VehicleConfig, load_vehicle, parse_config
+from mm_fusion.detections import CLASSES, Detections
 from mm_fusion.detectors.choice import make_detector
 from mm_fusion.detectors.learned import LearnedDetector, detections_of, shares, turned
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.frame import Calibration, Frame
+from mm_fusion.geometry.transforms import from_rpy_deg
 from mm_fusion.inputs.arrays import NetworkInputs
-from mm_fusion.measurements import LidarSweep
+from mm_fusion.measurements import CameraImage, CameraModel, Deferred, LidarSweep, RadarScan
 from mm_fusion.network.model import FusionModel
 from mm_fusion.training.export import export_model
 from test.network.scene import random_batch, small_config
@@ -53,9 +58,10 @@ def test_weak_double_unseen_and_broken_candidates_go() -> None:
     outputs = outputs_of((5, 0, 0.9), (5.2, 0, 0.8), (9, 4, 0.001), (9, -4, 0.5), (2, 5, 0.6), (2, -5, 0.7))
     outputs["weights"][0, 4] = 0
     outputs["box"][0, 5, 2] = np.nan
+    outputs["velocity"][0, 3, 1] = np.inf
     found = detections_of(outputs, inputs_of(), small_config())
-    assert found.score.tolist() == pytest.approx([0.9, 0.5])
-    assert [CLASSES[each] for each in found.class_id] == ["car", "car"]
+    assert found.score.tolist() == pytest.approx([0.9])
+    assert [CLASSES[each] for each in found.class_id] == ["car"]
     assert found.contribution[0].tolist() == pytest.approx([0.75, 0.0, 0.25])
 
 
@@ -105,3 +111,83 @@ def test_backends_give_the_same_detections_and_only_the_lidar_contributes(folder
     np.testing.assert_allclose(np.sort(one.score), np.sort(other.score), atol=1e-4)
     assert bool((one.contribution[:, (0, 2)] == 0).all())
     assert bool((np.diff(one.score) <= 0).all())
+
+
+VEHICLE = {
+    "sensors": {
+        "left": {"kind": "camera", "topic": "/left"},
+        "lidar": {"kind": "lidar", "topic": "/lidar"},
+        "right": {"kind": "camera", "topic": "/right"},
+        "radar": {"kind": "radar", "topic": "/radar"},
+    },
+    "alignment": {"reference": ["lidar"]},
+}
+MODEL = CameraModel(np.array([[60.0, 0, 64], [0, 60, 32], [0, 0, 1]]), np.zeros(0), "plumb_bob", 128, 64)
+STAMP_NS = 10**9
+
+
+def vehicle() -> VehicleConfig:
+    return parse_config(VEHICLE, VehicleConfig, "test")
+
+
+def items(seed: int, corrupt: str = "") -> dict[str, Deferred]:
+    """One message of each sensor of `vehicle`, not decoded yet; the image of camera `corrupt` is broken."""
+    rng = np.random.default_rng(seed)
+    xyz = rng.normal((6.0, 0.0, 0.8), 1.5, (400, 3)).astype(np.float32)
+    sweep = LidarSweep(STAMP_NS, "lidar", xyz, np.full(400, 0.5, np.float32), np.zeros(400, np.int32))
+    scan = RadarScan(STAMP_NS, "radar", xyz[:20], np.zeros(20, np.float32), np.zeros(20, np.float32))
+    found = {"lidar": sweep, "radar": scan}
+    for name in ("left", "right"):
+        pixels = rng.integers(0, 255, (64, 128, 3), np.uint8)
+        broken = CameraImage(STAMP_NS, name, None, np.frombuffer(b"\xff\xd8\xff", np.uint8), "jpeg")
+        found[name] = broken if name == corrupt else CameraImage(STAMP_NS, name, pixels)
+    return {name: Deferred(STAMP_NS, name, 0, lambda item=item: item) for name, item in found.items()}
+
+
+def frame_with(given: dict[str, Deferred]) -> Frame:
+    sensors = vehicle().sensors
+    ahead, camera = from_rpy_deg((0, 0, 0), (0, 0, 1.0)), from_rpy_deg((-90, 0, -90), (0.5, 0, 1.5))
+    places = {name: camera if name in ("left", "right") else ahead for name in sensors}
+    models = dict.fromkeys(("left", "right"), MODEL)
+    measured = {name: item.get() for name, item in given.items()}
+    return Frame(
+        STAMP_NS, measured, {n: s.kind for n, s in sensors.items()}, dict.fromkeys(sensors, True),
+        dict.fromkeys(sensors, 0), Calibration(places, models),
+    )  # fmt: skip
+
+
+def same(one: Detections, other: Detections) -> bool:
+    pairs = zip(one.arrays().values(), other.arrays().values())
+    return all(a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+@pytest.mark.parametrize("corrupt", ["", "left"])
+def test_what_is_prepared_when_and_by_whom_changes_no_byte(folder: Path, corrupt: str) -> None:
+    plain = LearnedDetector(vehicle(), folder)
+    frames = [items(seed, corrupt) for seed in range(4)]
+    expected = [plain.detect(frame_with(given)) for given in frames]
+    assert any(len(found) for found in expected)
+    early = LearnedDetector(vehicle(), folder)
+    order = [(name, item) for given in frames for name, item in given.items()]
+    random.Random(3).shuffle(order)
+    with ThreadPoolExecutor(3) as pool:
+        for name, item in order:
+            pool.submit(early.prepare_image, name, item, MODEL)
+            pool.submit(early.prepare, name, item)
+        found = [early.detect(frame_with(given)) for given in frames]
+    assert all(same(one, other) for one, other in zip(expected, found))
+
+
+def test_a_host_sees_how_long_stages_take(folder: Path) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    def measure(stage: str) -> Iterator[None]:
+        yield
+        seen.append(stage)
+
+    detector = LearnedDetector(vehicle(), folder)
+    detector.measure = measure
+    detector.detect(frame_with(items(0)))
+    rasters = ["rasters", "raster_encoders"] * 2
+    assert seen == [*rasters, *["decode", "camera_encoder"] * 2, "lift", "fusion", "objects"]
