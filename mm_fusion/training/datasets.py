@@ -126,15 +126,19 @@ def _check_alike(one: Frames, other: Frames) -> None:
 
 
 def open_frames(folder: str | Path, split: str = "train", vehicle: VehicleConfig | None = None) -> Frames:
-    """The labelled frames in a folder: of a simulated data set's `split`, or of a recording, all of them.
+    """The labelled frames in a folder: a `split` of a simulated data set or nuScenes, or a whole recording.
 
     vehicle: needed to read a recording; None: found from the recording as `mm-fusion info` does. Raises
     `BagError` where the folder is neither, or is unfinished or broken.
     """
     from mm_fusion.simulation.dataset import MANIFEST
+    from mm_fusion.training.nuscenes_frames import NuscenesFrames
+    from mm_fusion.training.nuscenes_splits import tables_folder
     from mm_fusion.training.recorded_frames import BagFrames
     from mm_fusion.training.shard_frames import ShardFrames
 
     if (Path(folder) / MANIFEST).is_file():
         return ShardFrames(folder, split)
+    if tables_folder(folder) is not None:
+        return NuscenesFrames(folder, split, vehicle)
     return BagFrames(folder, vehicle)
