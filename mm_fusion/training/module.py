@@ -30,6 +30,9 @@ class DetectorModule(lightning.LightningModule):
         super().__init__()
         self.config, self.settings = config, settings
         self.model = FusionModel(config)
+        for part in self.model.modules():
+            if isinstance(part, torch.nn.Conv2d):  # a tenth faster on a CPU
+                part.to(memory_format=torch.channels_last)
         for name in settings.frozen:
             getattr(self.model, name).requires_grad_(False)
         self._generator = torch.Generator().manual_seed(settings.seed)

@@ -69,19 +69,19 @@ def match(found: dict[str, Tensor], box: Tensor, targets: dict[str, Tensor]) -> 
 
 def overlaps(box: Tensor, truth: Tensor, nearest: Tensor, matched: Tensor) -> Tensor:
     """3D IoU (B, K) of matched candidates with their objects, 0 for the others; without gradient."""
-    out = torch.zeros_like(matched)
-    for frame in range(len(box)):
-        rows = matched[frame].nonzero().flatten()
-        if len(rows):
-            mine, theirs = box[frame, rows], truth[frame, nearest[frame, rows]]
-            pairs = [iou_3d(_rows7(a[None]), _rows7(b[None]))[0, 0] for a, b in zip(mine, theirs)]
-            out[frame, rows] = torch.tensor(pairs, dtype=out.dtype, device=out.device)
-    return out
+    mine, theirs, wanted = _rows7(box), _rows7(truth), nearest.cpu().numpy()
+    out = np.zeros(wanted.shape, np.float32)
+    for frame, rows in enumerate(matched.cpu().numpy() > 0):
+        objects, at = np.unique(wanted[frame, rows], return_inverse=True)
+        # boxes out of reach cost nothing, so that all pairs are as cheap as those wanted
+        pairs = iou_3d(mine[frame, rows], theirs[frame, objects])
+        out[frame, rows] = pairs[np.arange(len(at)), at]
+    return torch.from_numpy(out).to(matched)
 
 
 def _rows7(box: Tensor) -> np.ndarray:
     rows = box.detach().cpu().double().numpy()
-    return np.concatenate([rows[:, :6], np.arctan2(rows[:, 6:7], rows[:, 7:8])], 1)
+    return np.concatenate([rows[..., :6], np.arctan2(rows[..., 6:7], rows[..., 7:8])], -1)
 
 
 def _box_error(box: Tensor, wanted: Tensor) -> Tensor:

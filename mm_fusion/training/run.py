@@ -19,6 +19,7 @@ from mm_fusion.network_config import LearnedConfig
 from mm_fusion.training.averaging import RunningMean
 from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.loading import TrainingData
+from mm_fusion.training.memory import keep_freed_memory
 from mm_fusion.training.module import DetectorModule
 from mm_fusion.training.settings import TrainingConfig
 
@@ -55,6 +56,7 @@ def train(
     Raises `FusionError` where a checkpoint is of another config, a folder holds no labelled frames, or a loss
     is not finite; the last good checkpoint stays.
     """
+    keep_freed_memory()
     torch.set_float32_matmul_precision("high")
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     frames = TrainingData(config, settings, data, vehicle)

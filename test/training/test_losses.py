@@ -23,6 +23,20 @@ def test_focal_by_hand() -> None:
     assert float(focal(logits, target, torch.ones(1), torch.tensor(1.0))) == pytest.approx(expected)
 
 
+def test_the_slope_of_focal_is_that_of_its_formula() -> None:
+    torch.manual_seed(0)
+    logits = (4 * torch.randn(2, 3, 5, 4)).requires_grad_()
+    target, weight = torch.rand(2, 3, 5, 4), (torch.rand(2, 1, 5, 4) > 0.3).float()
+    target[0, 0, 1, 1] = target[1, 2, 3, 3] = 1.0
+    chance = torch.sigmoid(logits.double())
+    parts = [(1 - chance) ** 2 * chance.log(), (1 - target) ** 4 * chance**2 * (1 - chance).log()]
+    plain = -(torch.where(target == 1, *parts) * weight).sum() / 2
+    mine = focal(logits, target, weight, torch.tensor(2.0))
+    torch.testing.assert_close(mine.double(), plain)
+    ours, theirs = (torch.autograd.grad(loss, logits)[0] for loss in (mine, plain))
+    torch.testing.assert_close(ours, theirs)
+
+
 def test_focal_outside_the_region_counts_nothing() -> None:
     logits = torch.full((1, 1, 2, 1), 50.0, requires_grad=True)
     loss = focal(

@@ -35,3 +35,14 @@ def test_a_box_overlaps_itself_wholly() -> None:
     box = torch.tensor([[[1.0, 2.0, 0.5, 4.0, 2.0, 1.5, 0.6, 0.8]]])
     found = overlaps(box, box, torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1))
     torch.testing.assert_close(found, torch.ones(1, 1))
+
+
+def test_each_candidate_is_compared_with_its_own_object_alone() -> None:
+    box = torch.tensor([1.0, 2.0, 0.5, 4.0, 2.0, 1.5, 0.0, 1.0]).repeat(2, 3, 1)
+    box[0, 1, 0] = 3.0  # half of its length away
+    truth = torch.stack([box[:, 0], box[:, 0] + torch.tensor([40.0] + [0.0] * 7)], 1)
+    nearest, matched = torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3)
+    nearest[1, 1], matched[1, 2] = 1, 0
+    found = overlaps(box, truth, nearest, matched)
+    torch.testing.assert_close(found, torch.tensor([[1, 1 / 3, 1], [1, 0, 0]]))
+    assert overlaps(box, truth, nearest, torch.zeros(2, 3)).tolist() == [[0, 0, 0], [0, 0, 0]]
