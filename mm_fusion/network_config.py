@@ -19,7 +19,11 @@ from mm_fusion.errors import ConfigurationError
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=4096)]
-FusionName = Literal["concat", "additive", "soft_gate"]
+FusionName = Literal[
+    "concat", "additive", "soft_gate", "multiplicative", "tensor", "low_rank", "hard_gate", "reinforce_gate",
+    "channel_exchange", "attention", "deformable", "graph", "vae", "coordinated_gate", "experts", "fission",
+]  # fmt: skip
+"""Operators that join sensors, one file each in `network/fusion/`."""
 LIDAR_SLICE_CHANNELS = ("density", "intensity")
 """Channels of each height slice of the LiDAR raster; `inputs.lidar_raster` says what they hold."""
 LIDAR_COLUMN_CHANNELS = ("lowest", "highest", "mean_height", "height_spread", "age")

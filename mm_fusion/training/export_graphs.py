@@ -23,8 +23,8 @@ GRAPHS = ("camera", "lidar", "radar", "fusion")
 ALLOWED_OPERATORS = frozenset(
     "Abs Add ArgMax Cast Clip Concat Constant ConstantOfShape Conv Cos Div Equal Exp Expand Floor Gather "
     "GatherElements GatherND Gemm Greater GreaterOrEqual Identity LessOrEqual Log MatMul Max MaxPool Min Mul "
-    "Neg Not Or And Pow Range Reciprocal ReduceMax ReduceMean ReduceSum ReduceL2 Relu Reshape Resize Shape "
-    "Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Sum TopK Transpose Unsqueeze Where".split()
+    "Neg Not Or And Pad Pow Range Reciprocal ReduceMax ReduceMean ReduceSum ReduceL2 Relu Reshape Resize "
+    "Shape Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Sum TopK Transpose Unsqueeze Where".split()
 )
 """What every backend knows (TensorRT's parser takes each of them)."""
 QUANTISING_OPERATORS = frozenset({"QuantizeLinear", "DequantizeLinear"})

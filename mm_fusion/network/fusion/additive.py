@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mm_fusion.network.fusion.contract import FusionOperator
 from mm_fusion.network.fusion.masking import selected, shares
 
 
-class AdditiveFusion(nn.Module):
+class AdditiveFusion(FusionOperator):
     """Channel-normalised weights: softmax over the sensors present, for each channel.
 
     Source: UniBEV (Wang et al., 2024), channel normalised weights.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mm_fusion.network.fusion.contract import FusionOperator
 from mm_fusion.network.fusion.masking import normalised, selected
 
 
-class ConcatFusion(nn.Module):
+class ConcatFusion(FusionOperator):
     """A 1x1 convolution over all sensors' channels and their availability.
 
     It has no weights of its own: those reported are the normalised mean size of each sensor's part.

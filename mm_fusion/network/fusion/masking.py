@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 LARGEST_LOGIT = 20.0
 """Logits are held within this, so that neither they nor their differences leave float16."""
@@ -32,3 +32,18 @@ def normalised(amounts: Tensor, available: Tensor) -> Tensor:
     present = (available > 0).to(amounts.dtype)
     held = torch.where(available > 0, amounts.clamp(max=1e3), 0.0) + 1e-3 * present
     return held / held.sum(0, keepdim=True).clamp(min=1e-3)
+
+
+def sizes(parts: Tensor) -> Tensor:
+    """Mean absolute value (S, B, 1, X, Y) of parts (S, B, C, X, Y): what stands in for weights."""
+    return parts.abs().mean(2, keepdim=True)
+
+
+def each(modules: nn.ModuleList, parts: Tensor) -> Tensor:
+    """Sensor i's part through module i, stacked again (S, ...)."""
+    return torch.stack([module(part) for module, part in zip(modules, parts)])
+
+
+def pointwise(sensors: int, inputs: int, outputs: int, bias: bool = True) -> nn.ModuleList:
+    """One 1x1 convolution per sensor."""
+    return nn.ModuleList(nn.Conv2d(inputs, outputs, 1, bias=bias) for _ in range(sensors))

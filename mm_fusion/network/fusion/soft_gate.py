@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mm_fusion.network.fusion.contract import FusionOperator
 from mm_fusion.network.fusion.masking import selected, shares
 
 
-class SoftGateFusion(nn.Module):
+class SoftGateFusion(FusionOperator):
     """Weights from a small network over all present features, added to learned weights per channel.
 
     The gate's last layer starts at zero, so that the operator starts as `additive`.

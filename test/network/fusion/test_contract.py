@@ -73,6 +73,66 @@ def test_any_availability_by_cell_is_finite(cells: list[float], name: str) -> No
     torch.testing.assert_close(weights.sum(0), (available > 0).any(0).float(), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", OPERATORS)
+def test_what_is_absent_in_a_cell_cannot_change_a_bit(name: str) -> None:
+    torch.manual_seed(1)
+    fusion, features = operator(name), torch.randn(3, 2, 8, 6, 6)
+    available = (torch.rand(3, 2, 1, 6, 6) > 0.4).float()
+    spoiled = torch.where(available > 0, features, torch.tensor(float("nan")))
+    for before, after in zip(fusion(features, available), fusion(spoiled, available)):
+        assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("mask", MASKS[1:])
+@pytest.mark.parametrize("name", OPERATORS)
+def test_gradients_reach_each_present_sensor_and_no_other(name: str, mask: tuple[float, ...]) -> None:
+    fusion = operator(name).train()
+    features = torch.randn(3, 2, 8, 4, 4, requires_grad=True)
+    (fusion(features, masked(mask))[0] * torch.randn(2, 8, 4, 4)).sum().backward()
+    assert features.grad is not None
+    reached = features.grad.abs().sum((1, 2, 3, 4)) > 0
+    assert reached.tolist() == [bool(m) for m in mask]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_every_parameter_learns(name: str) -> None:
+    fusion = operator(name).train()
+    fused, _ = fusion(torch.randn(3, 2, 8, 4, 4), masked((1, 1, 1)))
+    loss = (fused * torch.randn(2, 8, 4, 4)).sum() + fusion.auxiliary_loss(torch.rand(2, 1, 4, 4))
+    loss.backward()
+    idle = [key for key, p in fusion.named_parameters() if p.grad is None or not bool(p.grad.any())]
+    assert idle == []
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_auxiliary_loss_is_taken_once_and_finite(name: str) -> None:
+    fusion = operator(name).train()
+    for mask in MASKS:
+        fusion(torch.randn(3, 2, 8, 4, 4), masked(mask))
+        assert bool(torch.isfinite(fusion.auxiliary_loss(torch.rand(2, 1, 4, 4))))
+        assert fusion.kept is None
+    fusion(torch.randn(3, 2, 8, 4, 4), masked((1, 1, 1)))
+    assert fusion.eval().kept is None
+    fusion(torch.randn(3, 2, 8, 4, 4), masked((1, 1, 1)))
+    assert fusion.kept is None
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_budget_is_kept(name: str) -> None:
+    parameters = sum(p.numel() for p in make_fusion(name, 3, 32).parameters())
+    assert 0 < parameters <= 60_000
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_one_frame_is_not_changed_by_its_neighbour_in_the_batch(name: str) -> None:
+    fusion, features = operator(name), torch.randn(3, 2, 8, 4, 4)
+    available = (torch.rand(3, 2, 1, 4, 4) > 0.3).float()
+    together = fusion(features, available)
+    alone = fusion(features[:, 1:], available[:, 1:])
+    torch.testing.assert_close(together[0][1:], alone[0])
+    torch.testing.assert_close(together[1][:, 1:], alone[1])
+
+
 def test_soft_gate_starts_as_additive() -> None:
     features, available = torch.randn(3, 2, 8, 4, 4), masked((1, 0, 1))
     soft, additive = make_fusion("soft_gate", 3, 8), make_fusion("additive", 3, 8)
