@@ -29,7 +29,7 @@ from mm_fusion.training.export_manifest import MANIFEST, file_hash, write_manife
 PRECISIONS = ("fp32", "fp16", "int8", "int8-cpu")
 """fp16: the convolution trunk alone; int8: the trunk by QDQ as TensorRT takes it; int8-cpu: as CPUs do."""
 
-__all__ = ["ALLOWED_OPERATORS", "GRAPHS", "HASH_KEY", "OPSET", "PRECISIONS", "export_model", "served_model"]
+__all__ = ["ALLOWED_OPERATORS", "GRAPHS", "HASH_KEY", "OPSET", "PRECISIONS", "export_model"]
 
 
 def export_model(
@@ -46,7 +46,7 @@ def export_model(
     backend with another. Raises `ConfigurationError` for a folder or precision that cannot be.
     """
     check_precision(precision, len(frames))
-    _make_folder(out)
+    make_folder(out)
     model_hash = _write_weights(model, out)
     served = served_model(model)
     fold_batch_norms(served)
@@ -83,7 +83,7 @@ def served_model(model: FusionModel) -> FusionModel:
     return rounded
 
 
-def _make_folder(out: Path) -> None:
+def make_folder(out: Path) -> None:
     """The folder, without what would vouch for files that are about to change."""
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -91,15 +91,20 @@ def _name_nodes(graph: onnx.ModelProto) -> None:
 
 def _shrink_choices(graph: onnx.ModelProto) -> None:
     """Whole maps of one value that `Where` chooses from become that value: it is spread when it is chosen."""
-    users: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.graph.node:
-        for name in node.input:
-            users.setdefault(name, []).append(node)
+    elsewhere = {
+        name
+        for node in graph.graph.node
+        for name in (node.input[:1] if node.op_type == "Where" else node.input)
+    }
+    shapes = graph.graph.value_info
     for tensor in graph.graph.initializer:
-        if all(node.op_type == "Where" and tensor.name in node.input[1:] for node in users[tensor.name]):
-            values = onnx.numpy_helper.to_array(tensor)
-            if values.size > 1 and (values == values.flat[0]).all():
-                tensor.CopyFrom(onnx.numpy_helper.from_array(values.reshape(-1)[:1], tensor.name))
+        values = onnx.numpy_helper.to_array(tensor)
+        if tensor.name in elsewhere or values.size < 2 or (values != values.flat[0]).any():
+            continue
+        single = values.reshape(-1)[:1].reshape((1,) * values.ndim)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(single, tensor.name))
+        for info in [each for each in shapes if each.name == tensor.name]:
+            shapes.remove(info)
 
 
 def _scope_of(scopes: str) -> str:
