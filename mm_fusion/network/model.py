@@ -42,8 +42,8 @@ class ChannelNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalised features of the same shape."""
         centred = x - x.mean(1, keepdim=True)
-        spread = (centred.square().mean(1, keepdim=True) + 1e-3).sqrt()
-        return centred / spread * self.scale + self.shift
+        narrow = 1.0 / (centred.square().mean(1, keepdim=True) + 1e-3).sqrt()
+        return centred * narrow * self.scale + self.shift
 
 
 class FusionNetwork(nn.Module):
@@ -102,7 +102,7 @@ class FusionNetwork(nn.Module):
 
 def select_covered(features: Tensor, coverage: Tensor) -> Tensor:
     """Features (B, C, X, Y) where coverage (B, 1, X, Y) is above zero, else 0."""
-    return torch.where(coverage > 0, features, torch.zeros_like(features))
+    return features.masked_fill(~(coverage > 0), 0.0)
 
 
 def final_score(candidates: dict[str, Tensor]) -> Tensor:

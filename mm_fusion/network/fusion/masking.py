@@ -11,7 +11,7 @@ LARGEST_LOGIT = 20.0
 
 def selected(features: Tensor, available: Tensor) -> Tensor:
     """`features` where available, else 0: chosen, not multiplied, since NaN x 0 is NaN."""
-    return torch.where(available > 0, features, torch.zeros_like(features))
+    return features.masked_fill(~(available > 0), 0.0)
 
 
 def shares(logits: Tensor, available: Tensor) -> Tensor:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mm_fusion.network.fusion.contract import FusionOperator
-from mm_fusion.network.fusion.masking import selected, shares
+from mm_fusion.network.fusion.masking import selected
+
+LARGEST_LOGIT = 8.0
+"""Gates are held within this, and channel logits within this of the largest: no quotient leaves float16."""
 
 
 class SoftGateFusion(FusionOperator):
     """Weights from a small network over all present features, added to learned weights per channel.
 
-    The gate's last layer starts at zero, so that the operator starts as `additive`.
+    The weight of sensor s in channel c of a cell is e^(l_sc + g_s) over its sum over the sensors present. It is
+    a product of a factor per channel and one per cell, so that nothing as large as the features is
+    exponentiated. The gate's last layer starts at zero: the operator starts as `additive`.
     """
 
     def __init__(self, sensors: int, channels: int, hidden: int = 16) -> None:
@@ -28,6 +34,20 @@ class SoftGateFusion(FusionOperator):
         chosen = selected(features, available)
         mask = (available > 0).to(features.dtype)
         seen = torch.cat([torch.cat([chosen[i], mask[i]], 1) for i in range(len(self.logits))], 1)
-        gate = self.gate(torch.relu(self.look(seen)))  # (B, S, X, Y)
-        weights = shares(self.logits.to(features.dtype) + gate.transpose(0, 1).unsqueeze(2), available)
-        return (weights * chosen).sum(0), weights.mean(2, keepdim=True)
+        cells = _cell_parts(self.gate(torch.relu(self.look(seen))), mask)  # (B, S, X, Y)
+        logits = self.logits.float()
+        channels = torch.exp((logits - logits.amax(0, keepdim=True)).clamp(min=-LARGEST_LOGIT))
+        mix = channels.flatten(1)  # (S, C), 1 for the largest of each channel
+        total = functional.conv2d(cells, mix.t().reshape(mix.shape[1], len(mix), 1, 1))
+        share = 1.0 / total.clamp(min=1e-4)
+        parts = cells.transpose(0, 1).unsqueeze(2)
+        fused = (chosen * channels.to(chosen.dtype) * parts.to(chosen.dtype)).sum(0)
+        weights = functional.conv2d(share, mix.reshape(*mix.shape, 1, 1) / mix.shape[1]) * cells
+        return fused * share.to(fused.dtype), weights.transpose(0, 1).unsqueeze(2).to(features.dtype)
+
+
+def _cell_parts(gate: Tensor, mask: Tensor) -> Tensor:
+    """e^gate (B, S, X, Y), float32, the largest of those present 1, and 0 where a sensor is absent."""
+    present = mask.squeeze(2).transpose(0, 1) > 0
+    held = torch.where(present, gate.float().clamp(-LARGEST_LOGIT, LARGEST_LOGIT), -2 * LARGEST_LOGIT)
+    return torch.exp(held - held.amax(1, keepdim=True)).masked_fill(~present, 0.0)
