@@ -81,6 +81,8 @@ setup(
             "safetensors",
         ],
         "openvino": ["openvino"],
+        # 200 MB installed: not part of `test`, whose test of it skips without
+        "ray": ["ray"],
         "gpu": ["onnxruntime-gpu", "tensorrt"],
         # nuscenes-devkit is installed without its dependencies: what it imports beside ours is cachetools,
         # pyquaternion and scikit-learn.

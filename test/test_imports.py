@@ -17,6 +17,7 @@ BANDS = {
         "pipeline",
         "calibration_store",
         "offline",
+        "many_bags",
         "bags",
         "simulation",
         "training",
@@ -38,6 +39,7 @@ LATE = {
     "tensorrt": {"runtime.tensorrt_backend"},
     "open3d": {"simulation"},
     "rclpy": {"nodes"},
+    "ray": set(),
 }
 # Slow to import, so that `mm-fusion --help` must not reach them.
 SLOW = {"scipy", "cv2", "numba", "numpy", "pydantic", "rosbags", "matplotlib", "mcap"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -79,9 +80,8 @@ def test_where_nothing_can_be_written_is_said_before_the_work(
 ) -> None:
     monkeypatch.setattr("mm_fusion.offline.run_bag", lambda *_: pytest.fail("ran for nothing"))
     (tmp_path / "file").touch()
-    for out in (tmp_path / "file" / "d.json", tmp_path):
-        assert run(bag, out) == 2
-        assert "cannot be written" in capsys.readouterr().err
+    assert run(bag, tmp_path / "file" / "d.json") == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_an_interrupt_keeps_the_frames_that_are_done(
@@ -100,3 +100,83 @@ def test_an_interrupt_keeps_the_frames_that_are_done(
     frames = json.loads((tmp_path / "d.json").read_text())["frames"]
     assert [frame["stamp_ns"] for frame in frames] == done
     assert "interrupted: the results end after 3 frames" in capsys.readouterr().err
+
+
+def run_many(bags: list[Path], out: Path, *more: str) -> int:
+    words = [str(bag) for bag in bags]
+    return main(["run", *words, "--vehicle", VEHICLE, "--out", str(out), "--quiet", "--only", "lidar", *more])
+
+
+@pytest.fixture
+def three(bag: Path, tmp_path: Path) -> list[Path]:
+    """A whole recording, one cut in its middle, one of which only the head is left, and a second whole."""
+    [whole] = bag.glob("*.mcap")
+    content = whole.read_bytes()
+    parts = {"first": content, "cut": content[: len(content) * 2 // 3], "head": content[:60], "last": content}
+    paths = [tmp_path / f"{name}.mcap" for name in parts]
+    for path, part in zip(paths, parts.values()):
+        path.write_bytes(part)
+    return paths
+
+
+def test_many_bags_go_on_past_bad_ones_and_are_known_again(
+    bag: Path, three: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run_many(three, out, "--workers", "2") == 1
+    said = capsys.readouterr().out
+    assert "head  failed 2 times" in said and "3 of 4 bags" in said
+    bags = json.loads((out / "summary.json").read_text())["bags"]
+    assert bags["head"]["error"] and bags["head"]["attempts"] == 2
+    assert 0 < bags["cut"]["frames"] < bags["first"]["frames"] and bags["cut"]["problems"]
+    assert run(three[0], tmp_path / "alone.json", "--only", "lidar") == 0
+    for name in ("first", "last"):
+        assert (out / f"{name}.json").read_bytes() == (tmp_path / "alone.json").read_bytes()
+        assert (out / f"{name}.vehicle.yaml").is_file()
+    assert not (out / "head.json").exists()
+    capsys.readouterr()
+    assert run_many([three[0], three[3]], out) == 0
+    assert capsys.readouterr().out.count("skipped: its results are there") == 2
+    again = json.loads((out / "summary.json").read_text())["bags"]
+    assert again["first"] == {**bags["first"], "skipped": True} and again["head"] == bags["head"]
+
+
+def test_an_interrupt_keeps_the_bags_that_are_done(
+    three: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mm_fusion.many_bags.folder import ResultFolder
+
+    keep = ResultFolder.keep
+
+    def then_interrupted(self: ResultFolder, *outcome: Any) -> None:
+        keep(self, *outcome)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResultFolder, "keep", then_interrupted)
+    assert run_many([three[0], three[3]], tmp_path / "out", "--workers", "1") == 130
+    assert (tmp_path / "out" / "first.json").is_file() and not (tmp_path / "out" / "last.json").exists()
+    assert list(json.loads((tmp_path / "out" / "summary.json").read_text())["bags"]) == ["first"]
+
+
+def test_one_bag_into_a_folder(bag: Path, tmp_path: Path) -> None:
+    assert run_many([bag], tmp_path) == 0
+    assert (tmp_path / f"{bag.name}.json").is_file() and (tmp_path / "summary.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--workers", "0"], "--workers: expected 1 or more"),
+        (["--model", "nonsense"], "no such model"),
+    ],
+)
+def test_bad_choices_are_said_before_the_work(
+    bag: Path, tmp_path: Path, more: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_many([bag, bag.parent], tmp_path / "out", *more) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_many_bags_do_not_fit_one_file(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_many([bag, bag.parent], tmp_path / "d.json") == 2
+    assert "expected a folder" in capsys.readouterr().err
