@@ -16,8 +16,8 @@ LARGEST_LOGIT = 8.0
 class SoftGateFusion(FusionOperator):
     """Weights from a small network over all present features, added to learned weights per channel.
 
-    The weight of sensor s in channel c of a cell is e^(l_sc + g_s) over its sum over the sensors present. It is
-    a product of a factor per channel and one per cell, so that nothing as large as the features is
+    The weight of sensor s in channel c of a cell is e^(l_sc + g_s) over its sum over the sensors present. It
+    is a product of a factor per channel and one per cell, so that nothing as large as the features is
     exponentiated. The gate's last layer starts at zero: the operator starts as `additive`.
     """
 
