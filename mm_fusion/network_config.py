@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -24,6 +24,8 @@ FusionName = Literal[
     "channel_exchange", "attention", "deformable", "graph", "vae", "coordinated_gate", "experts", "fission",
 ]  # fmt: skip
 """Operators that join sensors, one file each in `network/fusion/`."""
+LATER_FIELDS = {"joining": "feature"}
+"""Fields younger than models in use: at these values they do not count in the hash."""
 LIDAR_SLICE_CHANNELS = ("density", "intensity")
 """Channels of each height slice of the LiDAR raster; `inputs.lidar_raster` says what they hold."""
 LIDAR_COLUMN_CHANNELS = ("lowest", "highest", "mean_height", "height_spread", "age")
@@ -240,6 +242,9 @@ class LearnedConfig(Section):
     lidar_encoder: EncoderConfig = EncoderConfig()
     radar_encoder: EncoderConfig = EncoderConfig(widths=[24, 32])
     fusion: FusionName = Field("soft_gate", description="operator that joins the sensors")
+    joining: Literal["feature", "early", "late", "hybrid"] = Field(
+        "feature", description="where sensors meet: see network/painting.py and detectors/joining.py"
+    )
     depth: bool = Field(True, description="scale each tap by its depth bin's probability")
     trunk: TrunkConfig = TrunkConfig()
     refine: RefineConfig = RefineConfig()
@@ -277,7 +282,9 @@ class LearnedConfig(Section):
 
     def hash(self) -> str:
         """Twelve digits that name these sizes and choices."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        values = self.model_dump(mode="json")
+        values = {name: each for name, each in values.items() if (name, each) not in LATER_FIELDS.items()}
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -288,3 +295,10 @@ def load_learned(name: str = "tiny") -> LearnedConfig:
     except ConfigurationError as error:
         raise ConfigurationError(f"model {error}") from None
     return load_config(path, LearnedConfig)
+
+
+def with_fusion(config: LearnedConfig, name: str) -> LearnedConfig:
+    """The same sizes with another fusion operator; raises `ConfigurationError` for an unknown name."""
+    if name not in get_args(FusionName):
+        raise ConfigurationError(f"fusion {name!r}: expected one of {', '.join(get_args(FusionName))}")
+    return LearnedConfig.model_validate({**config.model_dump(), "fusion": name})

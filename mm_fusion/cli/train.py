@@ -10,6 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
     parser.add_argument("--config", required=True, help="sizes of the model: a file, or a shipped one's name")
     parser.add_argument(
+        "--fusion", metavar="NAME", help="operator that joins sensors, in place of the config's"
+    )
+    parser.add_argument(
         "--data", type=Path, nargs="+", required=True, metavar="DIR", help="simulated data sets or recordings"
     )
     parser.add_argument("--shares", help="share of each DIR in every batch, with commas; default: by size")
@@ -34,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mm_fusion.config import load_vehicle
     from mm_fusion.errors import ConfigurationError
-    from mm_fusion.network_config import load_learned
+    from mm_fusion.network_config import load_learned, with_fusion
     from mm_fusion.training.run import train
     from mm_fusion.training.settings import TrainingConfig
 
@@ -50,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
     vehicle = load_vehicle(args.vehicle) if args.vehicle else None
     config = load_learned(args.config)
+    if args.fusion:
+        config = with_fusion(config, args.fusion)
     last = train(config, settings, args.data, args.out, vehicle, args.start, args.workers, args.quiet)
     print(f"written     {last}")
     return 0

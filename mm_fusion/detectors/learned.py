@@ -10,6 +10,7 @@ import numpy as np
 from mm_fusion.config import VehicleConfig, load_config
 from mm_fusion.detections import CLASSES, Detections, empty_detections, make_detections
 from mm_fusion.detectors.camera_features import CameraFeatures
+from mm_fusion.detectors.joining import joined
 from mm_fusion.detectors.late_fusion import without_doubles
 from mm_fusion.detectors.protocol import Measure, unmeasured
 from mm_fusion.errors import ConfigurationError, MeasurementError
@@ -70,11 +71,15 @@ class LearnedDetector:
         if not available(frame, list(rows)).any():
             return empty_detections()
         cover[0, 0] = table.coverage
+        given |= self._camera_rows(frame, rows) | lifted(table) | {"coverage": cover}
+        return joined(self._find, given, self.config)
+
+    def _find(self, given: Arrays) -> Detections:
+        """What the fusion graph says to its inputs."""
         with self._measure("fusion"):
-            given |= self._camera_rows(frame, rows) | lifted(table) | {"coverage": cover}
             outputs = self._graphs["fusion"].run(given)
         with self._measure("objects"):
-            return detections_of(outputs, {"coverage": cover}, self.config)
+            return detections_of(outputs, given, self.config)
 
     def prepare(self, sensor: str, item: Measurement | Deferred) -> None:
         """Decode early; never changes a result."""

@@ -13,6 +13,7 @@ from mm_fusion.network.fusion.choice import make_fusion
 from mm_fusion.network.head import AuxiliaryHead, Head
 from mm_fusion.network.lift import CameraLift
 from mm_fusion.network.neck import Neck
+from mm_fusion.network.painting import Painting, RasterStem
 from mm_fusion.network.refine import Refinement
 from mm_fusion.network_config import LearnedConfig
 
@@ -58,12 +59,15 @@ class FusionNetwork(nn.Module):
         self.head = Head(config)
         self.decoder = Decoder(config)
         self.refinement = Refinement(config) if config.refine.enabled else None
+        self.painting = Painting(config) if config.joining == "early" else None
 
     def sensor_features(self, inputs: dict[str, Tensor]) -> Tensor:
         """Features (S, B, C, X, Y) of each sensor on the grid; absent ones are finite, but mean nothing."""
         table = (inputs["lift_index"], inputs["lift_bin"], inputs["lift_weight"])
         camera = self.lift(inputs["camera_rows"], inputs["camera_depth"], *table, inputs["camera_age"])
-        parts = (camera, inputs["lidar_features"], inputs["radar_features"])
+        parts = [camera, inputs["lidar_features"], inputs["radar_features"]]
+        if self.painting is not None:
+            parts[1:] = self.painting(camera, (parts[1], parts[2]), inputs["coverage"])
         return torch.stack([norm(part) for norm, part in zip(self.norms, parts)])
 
     def maps(self, features: Tensor, coverage: Tensor) -> dict[str, Tensor]:
@@ -134,6 +138,9 @@ class FusionModel(nn.Module):
         self.lidar = RasterEncoder(config.lidar.channels, config.lidar.scale, config.lidar_encoder, channels)
         self.radar = RasterEncoder(config.radar.channels, config.radar.scale, config.radar_encoder, channels)
         self.fusion = FusionNetwork(config)
+        if config.joining == "early":
+            self.lidar = RasterStem(self.lidar, config.lidar_encoder.widths[0], channels)
+            self.radar = RasterStem(self.radar, config.radar_encoder.widths[0], channels)
         self.auxiliary = nn.ModuleDict({name: AuxiliaryHead(config) for name in SENSORS})
 
     def encode(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

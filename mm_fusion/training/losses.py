@@ -25,6 +25,7 @@ WEIGHTS: dict[str, float] = {
     "refine_box": 1.0,
     "refine_score": 0.3,
     "contribution": 0.2,
+    "operator": 1.0,
 }
 """What each part of the loss counts."""
 

@@ -17,6 +17,7 @@ from mm_fusion.training.availability import AvailabilityDropout
 from mm_fusion.training.contribution import shapley
 from mm_fusion.training.evidence import learnable, sensor_evidence
 from mm_fusion.training.losses import depth_loss, focal, mean_over, object_losses, total
+from mm_fusion.training.operator_loss import operator_loss
 from mm_fusion.training.refinement import refinement_losses
 from mm_fusion.training.settings import TrainingConfig
 
@@ -79,6 +80,7 @@ class DetectorModule(lightning.LightningModule):
         objects = targets["valid"].sum()
         decoder = network.decoder
         losses = {"heatmap": focal(maps["heatmap"], targets["heatmap"], region, objects)}
+        losses["operator"] = operator_loss(network.fusion, maps, targets)
         losses |= object_losses(maps, targets, decoder.centres, decoder.cell)
         losses |= refinement_losses(network, maps, features, given, targets)
         losses["auxiliary"] = self._auxiliary(features, given["coverage"], evidence, targets)

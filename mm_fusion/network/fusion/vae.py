@@ -29,8 +29,9 @@ class VaeFusion(FusionOperator):
     on to the neck. Weights: the share of precision that each sensor brings, averaged over the latent.
     """
 
-    def __init__(self, sensors: int, channels: int, latent: int = 16) -> None:
+    def __init__(self, sensors: int, channels: int, latent: int = 16, weight: float = 0.1) -> None:
         super().__init__()
+        self.weight = weight
         self.encoders = pointwise(sensors, channels, 2 * latent)
         self.decoders = pointwise(sensors, latent, channels)
         self.log_noise = nn.Parameter(torch.zeros(sensors, 1, channels, 1, 1))
@@ -60,7 +61,7 @@ class VaeFusion(FusionOperator):
         return variance * (means * precision).sum(0), variance, precision
 
     def auxiliary_loss(self, cost: Tensor) -> Tensor:
-        """The negative evidence lower bound per present cell and channel of a sensor."""
+        """`weight` times the negative evidence lower bound, per present cell and channel of a sensor."""
         kept = self.take()
         if kept is None:
             return cost.new_zeros(())
@@ -71,4 +72,4 @@ class VaeFusion(FusionOperator):
         log_noise = self.log_noise.clamp(-8.0, 8.0)
         unlikely = (features - rebuilt).square() * torch.exp(-log_noise) + log_noise + math.log(2 * math.pi)
         bound = divergence.sum() + 0.5 * (unlikely * mask).sum()
-        return bound / (anything.sum() * features.shape[2]).clamp(min=1.0)
+        return self.weight * bound / (anything.sum() * features.shape[2]).clamp(min=1.0)
