@@ -138,3 +138,35 @@ def test_any_order_of_points_gives_the_same():
     one = LidarRaster(config()).build(frame({"lidar": sweep(points)}))
     other = LidarRaster(config()).build(frame({"lidar": sweep(rng.permutation(points))}))
     assert np.allclose(one, other, atol=1e-4) and isinstance(sweep(points), LidarSweep)
+
+
+@pytest.mark.parametrize("count", [1, 300, 20_000])
+def test_every_cell_is_what_its_points_say(count):
+    # counted one cell after the other; of 20,000 points some cells hold more than are looked up
+    rng = np.random.default_rng(count)
+    points = rng.normal((8, 0, 1), (6, 6, 0.6), (count, 3))
+    box = EgoBox(min=(-1, -1, -1), max=(3, 1, 3))
+    older = sweep(points + 0.3, intensity=0.1, stamp=STAMP - 50_000_000)
+    given = frame({"lidar": sweep(points, intensity=0.4)}, earlier={"lidar": (older,)})
+    out = LidarRaster(config(lidar={"slice_edges": [0, 1, 2], "sweeps": 1}), box).build(given)
+    xyz = np.vstack([points, points + 0.3])
+    tag = np.repeat([[0.4, 0.0], [0.1, 0.5]], count, axis=0)
+    keep = ~((xyz >= box.min) & (xyz <= box.max)).all(axis=1)
+    keep &= (xyz >= (-4, -16, 0)).all(axis=1) & (xyz < (28, 16, 2)).all(axis=1)
+    xyz, tag = xyz[keep], tag[keep]
+    cells = np.floor(xyz[:, :2]).astype(int) + (4, 16)
+    assert np.array_equal(out[:2].any(axis=0), counted(cells) > 0)
+    for x, y in np.unique(cells, axis=0):
+        here = (cells == (x, y)).all(axis=1)
+        z, (strength, age) = xyz[here, 2], tag[here].T
+        wanted = {"lowest": z.min(), "highest": z.max(), "mean_height": z.mean(), "height_spread": z.std()}
+        wanted |= {"age": age.mean()}
+        for number, inside in enumerate((z < 1, z >= 1)):
+            wanted[f"density_{number}"] = np.log(1 + inside.sum()) / np.log(FULL_DENSITY)
+            wanted[f"intensity_{number}"] = strength[inside].mean() if inside.any() else 0
+        assert dict(zip(NAMES, out[:, x, y].tolist())) == pytest.approx(wanted, abs=2e-3)
+
+
+def counted(cells: np.ndarray) -> np.ndarray:
+    """Points in each cell (32, 32)."""
+    return np.bincount(cells[:, 0] * 32 + cells[:, 1], minlength=1024).reshape(32, 32)
