@@ -9,6 +9,7 @@ from mm_fusion.alignment.sensor_state import SensorState
 from mm_fusion.config import VehicleConfig
 from mm_fusion.errors import DropReason
 from mm_fusion.messages.encode_status import OK, WARN, DiagnosticStatus
+from mm_fusion.nodes.load import Shed
 from mm_fusion.nodes.stages import Stages
 from mm_fusion.nodes.subscriptions import Topic
 from mm_fusion.nodes.threads import Snapshot
@@ -88,12 +89,17 @@ def _figures(state: SensorState, now_ns: int) -> dict[str, str]:
     return {name: f"{value:.2f}" for name, value in figures.items() if value is not None}
 
 
-def stage_status(stages: Stages, counts: Mapping[str, int | str], node: str) -> DiagnosticStatus:
-    """p50, p95 and p99 of every stage in ms, and `counts` (frames, results, detector) beside them."""
+def stage_status(stages: Stages, counts: Mapping[str, int | str], shed: Shed, node: str) -> DiagnosticStatus:
+    """p50, p95 and p99 of every stage in ms, and `counts` (frames, results, detector) beside them.
+
+    Warns while anything is left out for lack of time.
+    """
     values = {name: str(value) for name, value in counts.items()}
+    values |= {"load_shed": str(shed.level), "load_shed_what": str(shed)}
     for stage, figures in stages.quantiles().items():
         values.update({f"{stage}.{name}_ms": f"{figures[name]:.3f}" for name in ("p50", "p95", "p99")})
-    return DiagnosticStatus(f"{node}: stages", OK, "running", values, hardware_id=node)
+    level, text = (WARN, f"overload: without {shed}") if shed.level else (OK, "running")
+    return DiagnosticStatus(f"{node}: stages", level, text, values, hardware_id=node)
 
 
 class DropReporter:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.publisher import Publisher
 
 from mm_fusion.config import VehicleConfig
-from mm_fusion.detectors.choice import make_detector
 from mm_fusion.detectors.protocol import Detector
 from mm_fusion.errors import FusionError
 from mm_fusion.messages.encode_status import OK, DiagnosticStatus, encode_diagnostics
 from mm_fusion.nodes.dds import prepare_process
 from mm_fusion.nodes.message_types import message_class
+from mm_fusion.nodes.model_swap import Choice, ModelSwap, changed
 from mm_fusion.nodes.parameters import VehicleParameters
 from mm_fusion.nodes.session import Session
-from mm_fusion.nodes.warm_up import warm_up
+
+WATCH_S = 0.1
+SWITCH_S = 0.0005
+"""A thread that needs the interpreter waits so long at most, 5 ms by default: as much as the node may add."""
 
 
 class FusionNode(LifecycleNode):
@@ -30,13 +36,17 @@ class FusionNode(LifecycleNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("fusion", **options)
-        self._tree = VehicleParameters(self)
+        self._tree = VehicleParameters(self, self._begin_swap)
         self._vehicle: VehicleConfig | None = None
         self._detector: Detector | None = None
+        self._choice = Choice("geometric")
+        self._swap: ModelSwap | None = None
         self._diagnostics: Publisher | None = None
         self._session: Session | None = None
         if self._tree.own("vehicle"):
             self._attempt(self._tree.declare, quiet=True)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watch_timer = self.create_timer(WATCH_S, self._watch, clock=steady)
 
     def start_itself(self) -> None:
         """Configure and activate, where parameter `autostart` says so."""
@@ -91,19 +101,23 @@ class FusionNode(LifecycleNode):
         self._diagnostics = self.create_publisher(
             message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", 10
         )
-        self._progress(f"loading model {vehicle.model}")
-        detector = make_detector(vehicle.model, vehicle)
-        self._progress("compiling and warming up")
-        warm_up(vehicle, detector, message_class)
+        self._choice = Choice(vehicle.model, self._tree.own("backend"), max(1, self._tree.own("threads")))
+        self._progress(f"loading model {vehicle.model}, compiling and warming up")
+        detector = self._choice.build(vehicle)
         gc.collect()
         gc.freeze()  # what libraries hold lives as long as the node: looking through it again costs 100 ms
         self._vehicle, self._detector = vehicle, detector
-        self._progress(f"configured {len(vehicle.sensors)} sensors in {time.monotonic() - began:.1f} s")
+        about = _words(self._choice.describe(detector))
+        seconds = time.monotonic() - began
+        self._progress(f"configured {len(vehicle.sensors)} sensors with {about} in {seconds:.1f} s")
 
     def _activate(self) -> None:
         assert self._vehicle is not None and self._detector is not None and self._diagnostics is not None
-        receipts = self._tree.own("record_receipts")
-        self._session = Session(self, self._vehicle, self._detector, self._diagnostics, receipts)
+        about = self._choice.describe(self._detector)
+        receipts, deadline_ms = self._tree.own("record_receipts"), float(self._tree.own("deadline_ms"))
+        self._session = Session(
+            self, self._vehicle, self._detector, about, self._diagnostics, receipts, deadline_ms
+        )
         self._progress("active")
 
     def _stop(self) -> None:
@@ -112,11 +126,53 @@ class FusionNode(LifecycleNode):
             self._session = None
 
     def _forget(self) -> None:
-        self._vehicle = self._detector = None
+        self._vehicle = self._detector = self._swap = None
         self._tree.locked = False
         if self._diagnostics is not None:
             self.destroy_publisher(self._diagnostics)
             self._diagnostics = None
+
+    # Another model while configured, and a detector that fails.
+
+    def _begin_swap(self, values: dict[str, Any]) -> str:
+        """Start to make the detector that parameters now name; why that cannot be, ''."""
+        if self._swap is not None:
+            return f"model {self._swap.choice.model} is being loaded; set it when that is done"
+        if self._vehicle is None:
+            return "the node is being configured; set it when that is done"
+        self._swap = ModelSwap(self._vehicle, changed(self._choice, values))
+        self._swap.start()
+        self._progress(f"loading model {self._swap.choice.model} beside {self._choice.model}")
+        return ""
+
+    def _watch(self) -> None:
+        """What other threads have to say to the lifecycle, a few times a second."""
+        if self._swap is not None and not self._swap.is_alive():
+            swap, self._swap = self._swap, None
+            self._attempt(lambda: self._end_swap(swap))
+        if self._session is not None and self._session.broken:
+            self.get_logger().error(
+                f"going back to unconfigured, the detector fails: {self._session.broken}; set another model "
+                "or backend and configure again"
+            )
+            self.trigger_deactivate()
+            self.trigger_cleanup()
+
+    def _end_swap(self, swap: ModelSwap) -> None:
+        """Let the new detector take over, or say why the old one goes on."""
+        if swap.detector is None:
+            self.get_logger().error(
+                f"model {swap.choice.model} is not used, {self._choice.model} goes on: {swap.error}"
+            )
+            self._tree.put_back(asdict(self._choice))
+            if self._session is not None:
+                self._session.say("model_error", swap.error.strip().splitlines()[-1])
+            return
+        self._vehicle, self._detector, self._choice = swap.vehicle, swap.detector, swap.choice
+        about = swap.choice.describe(swap.detector)
+        if self._session is not None:
+            self._session.use(swap.detector, about)
+        self._progress(f"from now on {_words(about)}, made in {swap.took_s:.1f} s")
 
     def _progress(self, text: str) -> None:
         self.get_logger().info(text)
@@ -143,9 +199,14 @@ class FusionNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
 
+def _words(about: Mapping[str, str]) -> str:
+    return ", ".join(text for text in about.values() if text)
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is interrupted."""
     prepare_process()
+    sys.setswitchinterval(SWITCH_S)
     rclpy.init(args=args)
     node = FusionNode()
     executor = SingleThreadedExecutor()

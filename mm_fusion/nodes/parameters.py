@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -13,6 +14,7 @@ from mm_fusion.config import VehicleConfig, load_vehicle, parse_config
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.nodes.parameter_tree import Leaf, check_names, leaves, overridden, tree
 
+BACKENDS = ("auto", "tensorrt", "onnxruntime", "openvino", "torch")
 OWN: dict[str, tuple[Any, str]] = {
     "vehicle": ("", "vehicle file, or the name of a shipped one (astyx, nuscenes_like, minimal)"),
     "autostart": (True, "configure and activate without being asked"),
@@ -20,23 +22,35 @@ OWN: dict[str, tuple[Any, str]] = {
         "",
         "file to log what is received, for replaying it through the pipeline; empty: none",
     ),
+    "backend": ("auto", "what runs a learned model: " + ", ".join(BACKENDS)),
+    "threads": (1, "threads of one inference; 0 or less is 1"),
+    "deadline_ms": (
+        0.0,
+        "from the release of a frame to its publication, ms; what takes longer sheds load; 0: as frames come",
+    ),
 }
+SWAPPED = ("model", "backend", "threads")
+"""May be set while the node is configured: another detector is made, and takes over when it is ready."""
 _SYSTEM = ("use_sim_time", "start_type_description_service")
 _LARGEST = 1.7976931348623157e308
 _TYPES = {bool: "BOOL", int: "INTEGER", float: "DOUBLE", str: "STRING"}
 
 
 class VehicleParameters:
-    """The parameters of a node that hold its vehicle; they can be set only while `locked` is False."""
+    """The parameters of a node that hold its vehicle; they can be set only while `locked` is False.
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    on_swap: called with those of `SWAPPED` that are set while `locked`; says why it cannot be, or ''.
+    """
+
+    def __init__(self, node: Node, on_swap: Callable[[dict[str, Any]], str] = lambda values: "") -> None:
+        self._node, self._on_swap = node, on_swap
         self._leaves: list[Leaf] = []
         self._vehicle: str | None = None
         self._busy = False
         self.locked = False
         for name, (default, text) in OWN.items():
-            node.declare_parameter(name, default, ParameterDescriptor(description=text))
+            free = isinstance(default, float)  # takes whole numbers too
+            node.declare_parameter(name, default, ParameterDescriptor(description=text, dynamic_typing=free))
         node.add_on_set_parameters_callback(self._on_set)
 
     def own(self, name: str) -> Any:
@@ -103,20 +117,35 @@ class VehicleParameters:
         except Exception as error:
             raise ConfigurationError(f"parameter {leaf.name}: {error}") from error
 
+    def put_back(self, values: dict[str, Any]) -> None:
+        """Set parameters as they were, without asking or telling anybody."""
+        self._busy = True
+        try:
+            self._node.set_parameters([Parameter(name, value=value) for name, value in values.items()])
+        finally:
+            self._busy = False
+
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
-        names = {leaf.name for leaf in self._leaves}
+        names = {leaf.name for leaf in self._leaves} | {*SWAPPED, "deadline_ms"}
         changes = {p.name: p.value for p in parameters if p.name in names}
         if self._busy or not changes:
             return SetParametersResult(successful=True)
+        reason = self._refused(changes)
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    def _refused(self, changes: dict[str, Any]) -> str:
+        """Why `changes` cannot be, '' where they can."""
+        if changes.get("backend", "auto") not in BACKENDS:
+            return f"backend {changes['backend']!r}: choices are {', '.join(BACKENDS)}"
+        if self.locked and not changes.keys() <= set(SWAPPED):
+            return "set it while unconfigured (lifecycle cleanup first)"
         if self.locked:
-            return SetParametersResult(
-                successful=False, reason="set it while unconfigured (lifecycle cleanup first)"
-            )
+            return self._on_swap(changes)
         try:
-            self._parse(changes)
+            self._parse({name: value for name, value in changes.items() if name not in OWN})
         except ConfigurationError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
+            return str(error)
+        return ""
 
 
 def descriptor(leaf: Leaf) -> ParameterDescriptor:

@@ -23,11 +23,12 @@ from mm_fusion.messages.encode_status import encode_mode
 from mm_fusion.nodes.message_types import message_class
 from mm_fusion.nodes.overlays import overlay_jpeg
 
+MARKERS = "~/markers"
 OUTPUTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "~/detections": ("vision_msgs/msg/Detection3DArray", encode_detections),
     "~/detections_cloud": ("sensor_msgs/msg/PointCloud2", encode_detections_cloud),
     "~/objects": ("autoware_perception_msgs/msg/DetectedObjects", encode_objects),
-    "~/markers": ("visualization_msgs/msg/MarkerArray", encode_markers),
+    MARKERS: ("visualization_msgs/msg/MarkerArray", encode_markers),
 }
 """In order of publication: what machines read before what people look at, which takes longest to make."""
 DEPTH = 10
@@ -43,7 +44,7 @@ class Outputs:
         self._node = node
         self._mode_said = ""
         self._lock = threading.RLock()
-        self._encoders: list[tuple[Publisher, Callable[..., Any]]] = []
+        self._encoders: dict[str, tuple[Publisher, Callable[..., Any]]] = {}
         for topic, (kind, encode) in OUTPUTS.items():
             self._announce(topic, kind, encode)
         self._mode: Publisher = node.create_publisher(message_class("std_msgs/msg/String"), "~/mode", LATCHED)
@@ -57,16 +58,18 @@ class Outputs:
 
     def _announce(self, topic: str, kind: str, encode: Callable[..., Any]) -> None:
         try:
-            self._encoders.append((self._node.create_publisher(message_class(kind), topic, DEPTH), encode))
+            publisher: Publisher = self._node.create_publisher(message_class(kind), topic, DEPTH)
         except ConfigurationError as error:
             self._node.get_logger().warning(f"{topic} is left out: {error}")
+        else:
+            self._encoders[topic] = publisher, encode
 
-    def publish(self, result: FusionResult) -> None:
+    def publish(self, result: FusionResult, markers: bool = True) -> None:
         """Every output of a frame but the overlays, an array also when empty; the mode comes first."""
         with self._lock:
             self.say_mode(result.mode)
-            for publisher, encode in self._encoders:
-                if publisher.get_subscription_count():
+            for topic, (publisher, encode) in self._encoders.items():
+                if (markers or topic != MARKERS) and publisher.get_subscription_count():
                     message = encode(result.detections, result.stamp_ns, result.frame_id, message_class)
                     publisher.publish(message)
 
@@ -90,7 +93,7 @@ class Outputs:
 
     def close(self) -> None:
         """Destroy every publisher."""
-        for publisher in [self._mode, *self._overlays.values(), *(p for p, _ in self._encoders)]:
+        for publisher in [self._mode, *self._overlays.values(), *(p for p, _ in self._encoders.values())]:
             self._node.destroy_publisher(publisher)
 
 

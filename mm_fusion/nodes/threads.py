@@ -15,14 +15,22 @@ from mm_fusion.errors import DropReason, MeasurementError
 from mm_fusion.frame import Frame
 from mm_fusion.measurements import Deferred, Item
 from mm_fusion.messages.routes import Route, decode, routes
+from mm_fusion.nodes.camera_use import CameraUse
 from mm_fusion.nodes.inbox import Inbox, Received
 from mm_fusion.nodes.latest import Latest
+from mm_fusion.nodes.load import Load
 from mm_fusion.nodes.message_types import deserialized
 from mm_fusion.nodes.stages import Stages
 from mm_fusion.pipeline import Pipeline
 
 FRAMES = "frames"
-"""The name under which frames that were not detected stand among the drops."""
+"""The name under which frames that found the detector busy stand among the drops."""
+SHED_FRAMES = "shed frames"
+"""The name of those that are left out so that the others meet their deadline."""
+LOOK_EVERY = 5
+"""What cameras contribute is looked at once in so many frames."""
+GIVE_UP = 5
+"""So many frames in a row that end in an error: nothing of the detector is to be expected any more."""
 
 IDLE_S = 0.1
 SIMULATED_STEP_S = 0.002
@@ -79,6 +87,7 @@ class PipelineThread(threading.Thread):
         self._on_received, self._on_error = on_received, on_error
         self._longest_sleep_s = SIMULATED_STEP_S if simulated_time else IDLE_S
         self._routes = routes(vehicle)
+        self._cameras = {name for name, sensor in vehicle.sensors.items() if sensor.kind == "camera"}
         self._added: list[tuple[str, Deferred]] = []
         self._halt = threading.Event()
         self._next_snapshot_s = 0.0
@@ -106,8 +115,9 @@ class PipelineThread(threading.Thread):
             caused_ns = received.arrived_perf_ns if received is not None else time.perf_counter_ns()
             self._hand_over(self._pipeline.poll(now_ns), caused_ns)
             self._take_snapshot(now_ns)
-        if self.frames == before:  # else the detector is at work on it already
-            for sensor, item in self._added:
+        for sensor, item in self._added:
+            # of what completed a frame the detector is at work already; of images it may leave some to others
+            if self.frames == before or sensor in self._cameras:
                 self._on_item(sensor, item)
         self._added.clear()
 
@@ -163,25 +173,39 @@ class PipelineThread(threading.Thread):
 
 
 class DetectThread(threading.Thread):
-    """Detects in the newest frame and hands the result on; frames it has no time for are `superseded`."""
+    """Detects in the newest frame and hands the result on; frames it has no time for are `superseded`.
+
+    load: says what to leave out. on_idle: called after each frame, when nobody waits for anything. `broken`
+    says what went wrong once `GIVE_UP` frames in a row have ended in an error.
+    """
 
     def __init__(
         self,
         pipeline: Pipeline,
         stages: Stages,
+        load: Load,
         on_result: Callable[[Handover, FusionResult], None],
+        on_idle: Callable[[], None],
         on_error: Callable[[Exception], None],
     ) -> None:
         super().__init__(name="detect", daemon=True)
         self.results = 0
-        self._pipeline, self._stages = pipeline, stages
-        self._on_result, self._on_error = on_result, on_error
+        self.broken = ""
+        self._pipeline, self._stages, self._load = pipeline, stages, load
+        self._on_result, self._on_idle, self._on_error = on_result, on_idle, on_error
         self._place: Latest[Handover] = Latest()
         self._halt = threading.Event()
+        self._use = CameraUse()
+        self._offered = self._superseded = self._superseded_before = self._failures = 0
 
     def offer(self, handover: Handover) -> None:
         """Hand over a frame; never blocks."""
-        if self._place.put(handover) is not None:
+        self._offered += 1
+        shed = self._load.shed
+        if self._offered % shed.keep_every:
+            self._pipeline.drops.add(SHED_FRAMES, DropReason.SUPERSEDED, f"overload: without {shed}")
+        elif self._place.put(handover) is not None:
+            self._superseded += 1
             self._pipeline.drops.add(FRAMES, DropReason.SUPERSEDED, "detection takes longer than frames come")
 
     def run(self) -> None:
@@ -191,8 +215,9 @@ class DetectThread(threading.Thread):
             if handover is not None:
                 try:
                     self._work(handover)
+                    self._failures = 0
                 except Exception as error:
-                    self._on_error(error)
+                    self._fail(error)
 
     def stop(self) -> None:
         """Let the thread end and wait for it."""
@@ -202,7 +227,23 @@ class DetectThread(threading.Thread):
     def _work(self, handover: Handover) -> None:
         self._stages.add("handover", (time.perf_counter_ns() - handover.released_perf_ns) / 1e6)
         with self._stages.measure("detect"):
-            result = self._pipeline.detect(handover.frame)
+            result = self._pipeline.detect(handover.frame, without=self._load.shed.cameras)
         with self._stages.measure("publish"):
             self._on_result(handover, result)
         self.results += 1
+        self._look_back(handover, result, (time.perf_counter_ns() - handover.released_perf_ns) / 1e6)
+
+    def _look_back(self, handover: Handover, result: FusionResult, took_ms: float) -> None:
+        """What can wait until the result is out."""
+        skipped, self._superseded_before = self._superseded - self._superseded_before, self._superseded
+        self._load.observe(took_ms, skipped, self._use.shares)
+        if self.results % LOOK_EVERY == 0:
+            self._use.observe(handover.frame, result)
+        self._pipeline.examine()
+        self._on_idle()
+
+    def _fail(self, error: Exception) -> None:
+        self._on_error(error)
+        self._failures += 1
+        if self._failures >= GIVE_UP:
+            self.broken = str(error) or type(error).__name__

@@ -139,11 +139,11 @@ def play(folder: Path, bag: Path) -> Path:
 def run_node(arguments: list[str]) -> None:
     """The fusion node with a detector that finds nothing, and with images that need no decoding."""
     from mm_fusion.alignment import condition
-    from mm_fusion.nodes import fusion_node
+    from mm_fusion.nodes import fusion_node, model_swap
 
     small = np.zeros((113, 200, 3), np.uint8)
     condition.decode_pixels = lambda image, reduction=1: small
-    fusion_node.make_detector = lambda model, vehicle: NullDetector()
+    model_swap.make_detector = lambda *_, **__: NullDetector()
     fusion_node.main(arguments)
 
 

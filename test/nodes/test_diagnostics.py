@@ -8,6 +8,7 @@ from mm_fusion.alignment.sensor_state import SensorState
 from mm_fusion.config import VehicleConfig
 from mm_fusion.errors import DropLog, DropReason
 from mm_fusion.nodes.diagnostics import DropReporter, sensor_statuses, stage_status
+from mm_fusion.nodes.load import Shed
 from mm_fusion.nodes.stages import Stages
 from mm_fusion.nodes.subscriptions import Topic
 from mm_fusion.nodes.threads import Snapshot
@@ -68,8 +69,15 @@ def test_a_clock_that_is_off_names_its_cure(vehicle: VehicleConfig) -> None:
 def test_stages_stand_beside_counts() -> None:
     stages = Stages()
     stages.add("detect", 4.0)
-    values = stage_status(stages, {"frames": 3}, "fusion").values
-    assert values["frames"] == "3" and values["detect.p95_ms"] == "4.000"
+    status = stage_status(stages, {"frames": 3}, Shed(), "fusion")
+    assert status.values["frames"] == "3" and status.values["detect.p95_ms"] == "4.000"
+    assert (status.level, status.values["load_shed"], status.values["load_shed_what"]) == (0, "0", "nothing")
+
+
+def test_what_is_left_out_under_load_is_a_warning() -> None:
+    status = stage_status(Stages(), {}, Shed(3, True, True, ("left",)), "fusion")
+    assert (status.level, status.values["load_shed"]) == (1, "3")
+    assert status.values["load_shed_what"] == "overlays, markers, left" in status.message
 
 
 def test_each_kind_of_drop_is_said_once_with_its_number() -> None:

@@ -16,6 +16,7 @@ from rclpy.context import Context
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from mm_fusion.config import find_file
 from mm_fusion.nodes.fusion_node import FusionNode
 
 pytestmark = pytest.mark.ros
@@ -157,3 +158,70 @@ def test_parameters_are_checked_when_set_and_locked_while_configured(make_node: 
     assert not refused.successful and "unconfigured" in refused.reason
     assert node.trigger_cleanup() == SUCCESS
     assert node.set_parameters([Parameter("alignment.budget_ms", value=50.0)])[0].successful
+
+
+def swapped(node: FusionNode) -> None:
+    """Wait for the model that is being loaded, and let the node look at it."""
+    assert node._swap is not None
+    node._swap.join(60.0)
+    node._watch()
+
+
+def test_another_model_takes_over_while_configured(make_node: MakeNode) -> None:
+    node = make_node()
+    node.start_itself()
+    before = node._detector
+    path = str(find_file("config/models", "geometric"))
+    assert node.set_parameters([Parameter("model", value=path)])[0].successful
+    assert node._detector is before
+    refused = node.set_parameters([Parameter("model", value="geometric")])[0]
+    assert not refused.successful and "is being loaded" in refused.reason
+    swapped(node)
+    assert node._detector is not before and node._session is not None
+    assert node.get_parameter("model").value == path
+    assert node._session._about["detector"] == path
+
+
+@pytest.mark.parametrize("name", ["no_such_model", "a_broken_one"])
+def test_a_model_that_cannot_be_loaded_leaves_the_old_one_at_work(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    node = make_node()
+    node.start_itself()
+    before, errors = node._detector, errors_of(node, monkeypatch)
+    if name == "a_broken_one":
+        name = str(tmp_path)
+        (tmp_path / "model.yaml").write_text("name: broken\n", encoding="utf-8")
+    assert node.set_parameters([Parameter("model", value=name)])[0].successful
+    swapped(node)
+    assert node._detector is before
+    assert len(errors) == 1 and f"model {name} is not used, geometric goes on: " in errors[0]
+    assert "Traceback" not in errors[0]
+    assert node.get_parameter("model").value == "geometric"
+    assert node._session is not None and "model_error" in node._session._about
+
+
+def test_what_runs_the_model_is_checked_when_set(make_node: MakeNode) -> None:
+    node = make_node(backend="onnxruntime", threads=2, deadline_ms=50)
+    refused = node.set_parameters([Parameter("backend", value="abacus")])[0]
+    assert not refused.successful and "choices are auto, tensorrt" in refused.reason
+    node.start_itself()
+    assert node._choice.backend == "onnxruntime" and node._choice.threads == 2
+    refused = node.set_parameters([Parameter("deadline_ms", value=80.0)])[0]
+    assert not refused.successful and "unconfigured" in refused.reason
+
+
+def test_a_detector_that_fails_takes_the_node_back_to_unconfigured(
+    make_node: MakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node()
+    bare = held(node)
+    node.start_itself()
+    errors = errors_of(node, monkeypatch)
+    node._watch()
+    assert node._session is not None and not errors
+    node._session._detect.broken = "the GPU is lost"
+    node._watch()
+    assert len(errors) == 1 and "the GPU is lost" in errors[0]
+    assert held(node) == bare
+    assert node.trigger_configure() == SUCCESS
