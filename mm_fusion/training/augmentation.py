@@ -1,8 +1,11 @@
-"""A scene flipped, turned and scaled as a whole: every sensor, the lift table and the truth follow alike."""
+"""Frames changed as a whole: the scene flipped, turned, scaled; sensors a little off, or lying; other light.
+
+Every sensor, the lift table and the truth follow alike.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,36 +13,46 @@ from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.detections import Detections
 from mm_fusion.frame import Frame
 from mm_fusion.measurements import Float64
+from mm_fusion.network_config import LearnedConfig
+from mm_fusion.training.changes import Changed, Frames
+from mm_fusion.training.lies import SensorLies
+from mm_fusion.training.photometric import Photometric
+from mm_fusion.training.sensor_jitter import jittered
+from mm_fusion.training.settings import AugmentConfig
 
 
-@dataclass(frozen=True)
-class SceneAugmentation:
-    """Draws `scene_from_base` for each frame: flip of y, turn around z, size.
+class Augmentation:
+    """All that `AugmentConfig` names; each has draws of its own, so that one more changes no other."""
 
-    flip: chance; turn: largest angle to either side, rad; scale: largest share to either side.
-    """
-
-    flip: float = 0.5
-    turn: float = 0.4
-    scale: float = 0.05
+    def __init__(self, frames: Frames, config: LearnedConfig, settings: AugmentConfig) -> None:
+        self._settings = settings
+        self._lies = SensorLies(frames, config, settings.lies)
 
     def __call__(
-        self, frame: Frame, truth: TruthFrame, rng: np.random.Generator
-    ) -> tuple[Frame, TruthFrame, Float64]:
-        """The frame as it is, the truth in the changed scene, and scene_from_base (4, 4)."""
-        scene_from_base = self.draw(rng)
-        return frame, replace(truth, objects=moved_objects(truth.objects, scene_from_base)), scene_from_base
+        self, number: int, frame: Frame, truth: TruthFrame, rng: np.random.Generator, progress: float
+    ) -> Changed:
+        """The changed frame; what lies is what it shows, what is labelled is what it would have shown."""
+        scene, jitter, lies, light = rng.spawn(4)
+        whole = frame
+        frame, _ = self._lies(number, whole, lies)
+        frame = jittered(frame, self._settings, jitter)
+        scene_from_base = drawn_scene(self._settings, scene)
+        truth = replace(truth, objects=moved_objects(truth.objects, scene_from_base))
+        images = (Photometric(self._settings.photometric, light),)
+        return Changed(frame, truth, whole, scene_from_base, images)
 
-    def draw(self, rng: np.random.Generator) -> Float64:
-        """One scene_from_base (4, 4)."""
-        angle, scale = rng.uniform(-self.turn, self.turn), 1 + rng.uniform(-self.scale, self.scale)
-        cosine, sine = np.cos(angle), np.sin(angle)
-        matrix = np.eye(4)
-        matrix[:2, :2] = [[cosine, -sine], [sine, cosine]]
-        matrix[:3, :3] *= scale
-        if rng.random() < self.flip:
-            matrix[:, 1] *= -1
-        return matrix
+
+def drawn_scene(settings: AugmentConfig, rng: np.random.Generator) -> Float64:
+    """scene_from_base (4, 4): a flip of y, a turn around z, a size."""
+    turn = np.radians(settings.turn_deg)
+    angle, scale = rng.uniform(-turn, turn), 1 + rng.uniform(-settings.scale, settings.scale)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrix = np.eye(4)
+    matrix[:2, :2] = [[cosine, -sine], [sine, cosine]]
+    matrix[:3, :3] *= scale
+    if rng.random() < settings.flip:
+        matrix[:, 1] *= -1
+    return matrix
 
 
 def moved_objects(objects: Detections, scene_from_base: Float64) -> Detections:

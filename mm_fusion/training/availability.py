@@ -1,4 +1,4 @@
-"""Sensors that go missing, or lie, while training: one checkpoint must serve every subset."""
+"""Sensors that go missing while training: one checkpoint must serve every subset."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ SUBSETS = torch.tensor(
 class AvailabilityDropout:
     """Draws what is left of each frame: half keep all, half one of six subsets; cameras and sectors beside.
 
-    wrong: share of frames in which one sensor stays present but shows another frame. Draws come from
-    `generator` alone.
+    Draws come from `generator` alone.
     """
 
     def __init__(
@@ -30,11 +29,10 @@ class AvailabilityDropout:
         subsets: float = 0.5,
         cameras: float = 0.15,
         sectors: float = 0.15,
-        wrong: float = 0.03,
     ) -> None:
         self._config = config
         self._generator = generator
-        self._shares = {"subsets": subsets, "cameras": cameras, "sectors": sectors, "wrong": wrong}
+        self._shares = {"subsets": subsets, "cameras": cameras, "sectors": sectors}
         x, y = cell_centres(config.grid).T
         self._azimuth = torch.atan2(y, x).view(config.grid.shape)
 
@@ -42,7 +40,6 @@ class AvailabilityDropout:
         """The batch with coverage, rasters and lift weights of what is gone set to zero."""
         batch = dict(batch)
         frames = len(batch["coverage"])
-        self._exchange(batch, frames)
         keep = self._subsets(batch["available"])
         cover = batch["coverage"] * keep.view(frames, 3, 1, 1)
         batch["coverage"] = cover * self._sector_mask(frames).to(cover.device)
@@ -85,13 +82,6 @@ class AvailabilityDropout:
         coverage = batch["coverage"].clone()
         coverage[:, 0] = torch.where(seen, coverage[:, 0], torch.zeros_like(coverage[:, 0]))
         batch["coverage"] = coverage
-
-    def _exchange(self, batch: dict[str, Tensor], frames: int) -> None:
-        """Now and then a sensor shows the next frame of the batch: present, and wrong."""
-        for name in ("lidar", "radar", "images"):
-            lies = (self._draw(frames) < self._shares["wrong"] / 3).to(batch[name].device)
-            rolled = batch[name].roll(1, 0)
-            batch[name] = torch.where(lies.view(-1, *[1] * (rolled.ndim - 1)), rolled, batch[name])
 
 
 def blanked(batch: dict[str, Tensor], config: LearnedConfig) -> dict[str, Tensor]:

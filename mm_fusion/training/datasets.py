@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,30 +15,10 @@ from mm_fusion.errors import ConfigurationError
 from mm_fusion.frame import Frame
 from mm_fusion.inputs.arrays import NetworkInputs
 from mm_fusion.inputs.network_inputs import InputMaker
-from mm_fusion.measurements import Float64
 from mm_fusion.network_config import LearnedConfig
+from mm_fusion.training.changes import Augment, Changed, Frames
 from mm_fusion.training.depth_targets import depth_targets
-from mm_fusion.training.labelled import LabelledRegion, labelled_cells
-
-Augment = Callable[[Frame, TruthFrame, np.random.Generator], tuple[Frame, TruthFrame, "Float64 | None"]]
-"""Changes a frame and its truth, and says how the scene was turned, flipped or scaled: scene_from_base (4, 4)
-or None. The truth it returns is already in the changed scene; the frame's measurements stay in theirs.
-"""
-
-
-class Frames(Protocol):
-    """Labelled frames of one vehicle, by number."""
-
-    vehicle: VehicleConfig
-    region: LabelledRegion
-
-    def __len__(self) -> int:
-        """Number of frames."""
-        ...
-
-    def __getitem__(self, number: int) -> tuple[Frame, TruthFrame]:
-        """Frame and truth; raises `BagError` where its file is broken."""
-        ...
+from mm_fusion.training.labelled import labelled_cells
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,9 +42,16 @@ class SampleDataset:
     """
 
     def __init__(
-        self, frames: Frames, config: LearnedConfig, augment: Augment | None = None, seed: int = 0
+        self,
+        frames: Frames,
+        config: LearnedConfig,
+        augment: Augment | None = None,
+        seed: int = 0,
+        turns: int = 1,
     ) -> None:
-        self._frames, self._config, self._augment, self._seed = frames, config, augment, seed
+        """turns: draws of the whole run, by which augmentation knows how far it has come."""
+        self._frames, self._config, self._augment = frames, config, augment
+        self._seed, self._turns = seed, turns
         self._maker = InputMaker(config, frames.vehicle)
 
     def __len__(self) -> int:
@@ -79,18 +65,20 @@ class SampleDataset:
         if not 0 <= number < len(self):
             raise IndexError(f"sample {number} of {len(self)}")
         frame, truth = self._frames[number]
-        scene = None
-        # of the whole frame: what is labelled and how far things are does not change with lost sensors
-        whole = frame
+        changed = Changed(frame, truth, frame)
         if self._augment is not None:
             rng = np.random.default_rng((self._seed, turn, number))
-            frame, truth, scene = self._augment(frame, truth, rng)
-        return Sample(
-            self._maker.make(frame, scene),
-            truth,
-            labelled_cells(whole, self._config, self._frames.region, scene),
-            depth_targets(whole, self._config),
-        )
+            changed = self._augment(number, frame, truth, rng, min(1.0, turn / self._turns))
+        return self._as_arrays(changed)
+
+    def _as_arrays(self, changed: Changed) -> Sample:
+        """What is labelled and how far things are comes from the whole frame: lost sensors change neither."""
+        inputs = self._maker.make(changed.frame, changed.scene_from_base)
+        for edit in changed.images:
+            edit(inputs["images"])
+        region = self._frames.region
+        labelled = labelled_cells(changed.whole, self._config, region, changed.scene_from_base)
+        return Sample(inputs, changed.truth, labelled, depth_targets(changed.whole, self._config))
 
 
 class JoinedFrames:

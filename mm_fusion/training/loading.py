@@ -12,9 +12,10 @@ from mm_fusion.config import VehicleConfig
 from mm_fusion.detections import CLASSES
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.network_config import LearnedConfig
-from mm_fusion.training.augmentation import SceneAugmentation
+from mm_fusion.training.augmentation import Augmentation
 from mm_fusion.training.batches import Collation
-from mm_fusion.training.datasets import Frames, SampleDataset, open_frames
+from mm_fusion.training.changes import Frames
+from mm_fusion.training.datasets import SampleDataset, open_frames
 from mm_fusion.training.sampling import MixedBatches, Mixture, make_source, shares_of
 from mm_fusion.training.settings import TrainingConfig
 
@@ -49,8 +50,9 @@ class TrainingData:
         )
 
     def _samples(self, frames: Frames) -> SampleDataset:
-        augment = SceneAugmentation() if self._settings.augment else None
-        return SampleDataset(frames, self._config, augment, self._settings.seed)
+        settings = self._settings
+        augment = Augmentation(frames, self._config, settings.augment)
+        return SampleDataset(frames, self._config, augment, settings.seed, settings.steps * settings.batch)
 
 
 def _opened(folder: Path, vehicle: VehicleConfig | None) -> Frames:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mm_fusion.errors import ConfigurationError
-from mm_fusion.training.datasets import Frames, Sample, SampleDataset
+from mm_fusion.training.changes import Frames
+from mm_fusion.training.datasets import Sample, SampleDataset
 from mm_fusion.training.settings import BalanceConfig
 
 WINDOW = 4

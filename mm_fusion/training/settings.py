@@ -17,7 +17,22 @@ class DropoutConfig(Section):
     subsets: Share = Field(0.5, description="share of frames with one of the six subsets in place of all")
     cameras: Share = Field(0.15, description="chance of each camera to go, where there are several")
     sectors: Share = Field(0.15, description="share of frames in which a sensor loses a wedge")
-    wrong: Share = Field(0.03, description="share of frames in which a sensor shows another frame")
+
+
+class AugmentConfig(Section):
+    """How frames are changed, each alike for all sensors; a share or size of 0 switches it off."""
+
+    flip: Share = Field(0.5, description="share of frames mirrored left to right")
+    turn_deg: Annotated[float, Field(ge=0, le=180)] = Field(23.0, description="largest turn to either side")
+    scale: Annotated[float, Field(ge=0, le=0.5)] = Field(0.05, description="largest change of size")
+    photometric: Share = Field(0.7, description="share of frames with other light, colour, blur or noise")
+    time_jitter: Share = Field(0.3, description="share of frames with wrong stamps")
+    time_jitter_ms: Annotated[float, Field(ge=0, le=500)] = Field(50.0, description="largest, of images")
+    calibration_jitter: Share = Field(0.5, description="share of frames with mounts that are off")
+    calibration_deg: Annotated[float, Field(ge=0, le=10)] = Field(0.3, description="sigma per axis")
+    calibration_m: Annotated[float, Field(ge=0, le=1)] = Field(0.03, description="sigma per axis")
+    fewer_sweeps: Share = Field(0.5, description="share of frames in which earlier sweeps are missing")
+    lies: Share = Field(0.04, description="share of frames in which a kind of sensor is present but wrong")
 
 
 class BalanceConfig(Section):
@@ -47,7 +62,7 @@ class TrainingConfig(Section):
         (), description="graphs that stay as they are"
     )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="of convolutions")
-    augment: bool = Field(True, description="flip, turn and scale the scene")
+    augment: AugmentConfig = AugmentConfig()
     shares: tuple[float, ...] | None = Field(
         None, description="share of each folder of data in every batch; unset: by their sizes"
     )

@@ -10,6 +10,7 @@ import pytest
 from mm_fusion.errors import BagError, ConfigurationError
 from mm_fusion.simulation.dataset import DatasetSettings, write_dataset
 from mm_fusion.simulation.shards import read_shard
+from mm_fusion.training.changes import Changed
 from mm_fusion.training.datasets import JoinedFrames, SampleDataset, open_frames
 from mm_fusion.training.shard_frames import ShardFrames
 from test.inputs import scene
@@ -29,9 +30,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "d"
 
 
-def turned(frame, truth, rng):
+def turned(number, frame, truth, rng, progress):
     """Flipped or not; at the top so that another process can find it."""
-    return frame, truth, np.diag([1.0, rng.choice([-1.0, 1.0]), 1.0, 1.0])
+    return Changed(frame, truth, frame, np.diag([1.0, rng.choice([-1.0, 1.0]), 1.0, 1.0]))
 
 
 def same(one, other) -> bool:
@@ -74,8 +75,9 @@ def test_the_same_seed_gives_the_same_and_augmentation_follows_it(folder):
 
 
 def test_lost_sensors_take_no_truth_away(folder):
-    def blind(frame, truth, rng):
-        return replace(frame, measurements={}, available=dict.fromkeys(frame.kinds, False)), truth, None
+    def blind(number, frame, truth, rng, progress):
+        gone = replace(frame, measurements={}, available=dict.fromkeys(frame.kinds, False))
+        return Changed(gone, truth, frame)
 
     sample = SampleDataset(ShardFrames(folder), config(), blind)[0]
     assert not sample.inputs["available"].any() and (sample.depth_bins >= 0).any() and sample.labelled.all()
