@@ -34,6 +34,10 @@ class ConfigurationError(FusionError):
     """A vehicle, model or fault file that cannot be used, or a name that no choice has."""
 
 
+class BackendError(FusionError):
+    """A library or device that cannot run a model, or stopped doing so; another backend may."""
+
+
 class BagError(FusionError):
     """A recording or data set that cannot be opened, read or written."""
 

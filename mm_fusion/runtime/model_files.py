@@ -51,6 +51,14 @@ def has_weights(folder: Path) -> bool:
     return (folder / "weights.safetensors").is_file()
 
 
+def precision_of(folder: Path) -> str:
+    """The precision that the graphs were exported in: `fp32` where no manifest says another."""
+    try:
+        return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("precision", "fp32"))
+    except (OSError, ValueError, AttributeError):
+        return "fp32"
+
+
 def check_files(folder: Path) -> str:
     """The model's hash by its manifest, '' where it has none; every file that it lists is as it was written.
 

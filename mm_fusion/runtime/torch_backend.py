@@ -1,4 +1,4 @@
-"""PyTorch itself: the reference of every other backend, and what runs where there is no ONNX Runtime."""
+"""PyTorch itself: the reference of training, and what runs a checkpoint that is not exported yet."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mm_fusion.errors import ConfigurationError
+from mm_fusion.errors import BackendError, ConfigurationError
 from mm_fusion.network.model import FUSION_INPUTS, FusionModel
 from mm_fusion.network_config import LearnedConfig
+from mm_fusion.runtime.array_checks import finite_outputs
+from mm_fusion.runtime.model_files import GRAPHS
 from mm_fusion.runtime.protocol import Arrays
 
 Graph = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 class TorchBackend:
-    """One graph of a model in memory."""
+    """One graph of a model in memory, on the device that its weights lie on."""
 
     def __init__(self, model: FusionModel, name: str, model_hash: str) -> None:
         self._graph, self._names = _graph_of(model, name)
-        self._hash = model_hash
+        self._device = next(model.parameters()).device
+        self._name, self._hash = name, model_hash
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -35,14 +38,22 @@ class TorchBackend:
         return self._hash
 
     def run(self, inputs: Arrays) -> Arrays:
-        """Outputs by name."""
-        with torch.inference_mode():
-            found = self._graph({name: torch.from_numpy(inputs[name]) for name in self._names})
-        return {name: each.numpy() for name, each in found.items()}
+        """Outputs by name; raises `BackendError`."""
+        given = {name: inputs[name] for name in self._names}
+        try:
+            with torch.inference_mode():
+                found = self._graph({n: torch.from_numpy(a).to(self._device) for n, a in given.items()})
+            outputs = {name: each.cpu().numpy() for name, each in found.items()}
+        except Exception as error:
+            raise BackendError(f"torch: {self._name}: {error}") from error
+        return finite_outputs(outputs, given, f"torch: {self._name}")
 
 
-def load_torch(folder: Path, config: LearnedConfig) -> dict[str, TorchBackend]:
-    """The four graphs of an exported folder by name, from its half-precision weights."""
+def load_torch(folder: Path, config: LearnedConfig, threads: int | None = None) -> dict[str, TorchBackend]:
+    """The four graphs of a folder by name, from its half-precision weights; on a CUDA device where one is.
+
+    threads: of torch in this whole process, None leaves them. Raises `ConfigurationError`.
+    """
     from safetensors.torch import load_file
 
     path = folder / "weights.safetensors"
@@ -55,8 +66,18 @@ def load_torch(folder: Path, config: LearnedConfig) -> dict[str, TorchBackend]:
     missing = [name for name in missing if not name.startswith("auxiliary.")]
     if missing or unknown:
         raise ConfigurationError(f"{path}: weights of another config; differs at {[*missing, *unknown][0]}")
+    if threads is not None:
+        torch.set_num_threads(threads)
     digest = f"{config.hash()}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-    return {name: TorchBackend(model, name, digest) for name in ("camera", "lidar", "radar", "fusion")}
+    placed = _on_device(model)
+    return {name: TorchBackend(placed, name, digest) for name in GRAPHS}
+
+
+def _on_device(model: FusionModel) -> FusionModel:
+    if not torch.cuda.is_available():
+        return model
+    torch.backends.cudnn.allow_tf32 = False  # results would differ from every other backend
+    return model.to("cuda")
 
 
 def _graph_of(model: FusionModel, name: str) -> tuple[Graph, tuple[str, ...]]:

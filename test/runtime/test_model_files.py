@@ -18,12 +18,6 @@ from mm_fusion.runtime.model_files import check_files, find_model, shipped_model
 from test.network.scene import small_config
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(caching.VARIABLE, str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def model_in(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "model.yaml").write_text(dump_config(small_config()))
