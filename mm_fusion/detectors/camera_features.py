@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from mm_fusion.detectors.protocol import Measure, unmeasured
 from mm_fusion.errors import MeasurementError
 from mm_fusion.inputs.camera_pixels import camera_pixels
@@ -40,7 +42,8 @@ class CameraFeatures:
     def __init__(self, config: LearnedConfig, graph: Backend) -> None:
         self.measure: Measure = unmeasured
         self._config, self._graph = config, graph
-        self._lock = threading.Lock()
+        self._lock, self._running = threading.Lock(), threading.Lock()
+        self._on_device = True  # until the first run shows that outputs come to the host by themselves
         self._kept: dict[str, deque[_Encoding]] = {}
 
     def prepare(self, camera: str, image: CameraImage, model: CameraModel) -> None:
@@ -90,7 +93,16 @@ class CameraFeatures:
             encoding.found = error
             return
         with self.measure("camera_encoder"):
-            encoding.found = self._graph.run({"image": pixels[None]})
+            encoding.found = self._run({"image": pixels[None]})
+
+    def _run(self, inputs: Arrays) -> Arrays:
+        """Outputs on the host. On a device the next run overwrites them: then one thread at a time runs."""
+        if not self._on_device:
+            return self._graph.run(inputs)
+        with self._running:
+            outputs = self._graph.run(inputs)
+            self._on_device = not all(isinstance(array, np.ndarray) for array in outputs.values())
+            return {name: np.asarray(array) for name, array in outputs.items()}
 
 
 def _size_px(model: CameraModel) -> tuple[int, int]:

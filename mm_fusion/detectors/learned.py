@@ -47,6 +47,16 @@ class LearnedDetector:
         self._measure: Measure = unmeasured
 
     @property
+    def backend(self) -> str:
+        """Name of the backend that runs the graphs now."""
+        return self._graphs.backend
+
+    @property
+    def backend_reason(self) -> str:
+        """Why that one; '' where it was asked for by name and works."""
+        return self._graphs.reason
+
+    @property
     def measure(self) -> Measure:
         """What times the stages; set by a host."""
         return self._measure

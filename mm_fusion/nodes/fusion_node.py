@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import rclpy
@@ -113,7 +114,7 @@ class FusionNode(LifecycleNode):
 
     def _activate(self) -> None:
         assert self._vehicle is not None and self._detector is not None and self._diagnostics is not None
-        about = self._choice.describe(self._detector)
+        about = partial(self._choice.describe, self._detector)
         receipts, deadline_ms = self._tree.own("record_receipts"), float(self._tree.own("deadline_ms"))
         self._session = Session(
             self, self._vehicle, self._detector, about, self._diagnostics, receipts, deadline_ms
@@ -169,10 +170,10 @@ class FusionNode(LifecycleNode):
                 self._session.say("model_error", swap.error.strip().splitlines()[-1])
             return
         self._vehicle, self._detector, self._choice = swap.vehicle, swap.detector, swap.choice
-        about = swap.choice.describe(swap.detector)
+        about = partial(swap.choice.describe, swap.detector)
         if self._session is not None:
             self._session.use(swap.detector, about)
-        self._progress(f"from now on {_words(about)}, made in {swap.took_s:.1f} s")
+        self._progress(f"from now on {_words(about())}, made in {swap.took_s:.1f} s")
 
     def _progress(self, text: str) -> None:
         self.get_logger().info(text)

@@ -13,8 +13,9 @@ from rclpy.parameter import Parameter
 from mm_fusion.config import VehicleConfig, load_vehicle, parse_config
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.nodes.parameter_tree import Leaf, check_names, leaves, overridden, tree
+from mm_fusion.runtime.backends import BACKENDS
 
-BACKENDS = ("auto", "tensorrt", "onnxruntime", "openvino", "torch")
+CHOICES = ("auto", *BACKENDS)
 OWN: dict[str, tuple[Any, str]] = {
     "vehicle": ("", "vehicle file, or the name of a shipped one (astyx, nuscenes_like, minimal)"),
     "autostart": (True, "configure and activate without being asked"),
@@ -22,7 +23,7 @@ OWN: dict[str, tuple[Any, str]] = {
         "",
         "file to log what is received, for replaying it through the pipeline; empty: none",
     ),
-    "backend": ("auto", "what runs a learned model: " + ", ".join(BACKENDS)),
+    "backend": ("auto", "what runs a learned model: " + ", ".join(CHOICES)),
     "threads": (1, "threads of one inference; 0 or less is 1"),
     "deadline_ms": (
         0.0,
@@ -135,8 +136,8 @@ class VehicleParameters:
 
     def _refused(self, changes: dict[str, Any]) -> str:
         """Why `changes` cannot be, '' where they can."""
-        if changes.get("backend", "auto") not in BACKENDS:
-            return f"backend {changes['backend']!r}: choices are {', '.join(BACKENDS)}"
+        if changes.get("backend", "auto") not in CHOICES:
+            return f"backend {changes['backend']!r}: choices are {', '.join(CHOICES)}"
         if self.locked and not changes.keys() <= set(SWAPPED):
             return "set it while unconfigured (lifecycle cleanup first)"
         if self.locked:

@@ -40,7 +40,7 @@ REPORT_S = 1.0
 class Session:
     """Subscribes, runs the pipeline and publishes from its making until `close`.
 
-    about: what diagnostics say of `detector`. receipts: path of their log, or ''. deadline_ms: from the
+    about: gives what diagnostics say of `detector`. receipts: path of their log, or ''. deadline_ms: from the
     release of a frame to the end of publication, 0 for the time between frames.
     """
 
@@ -49,7 +49,7 @@ class Session:
         node: LifecycleNode,
         vehicle: VehicleConfig,
         detector: Detector,
-        about: Mapping[str, str],
+        about: Callable[[], Mapping[str, str]],
         diagnostics: Publisher,
         receipts: str,
         deadline_ms: float = 0.0,
@@ -62,7 +62,8 @@ class Session:
         self._inbox = Inbox(self._now_ns, _image_topics(vehicle), self._on_inbox_drop)
         self._subscriptions = Subscriptions(node, vehicle, self._inbox.put)
         self._prepare_skipped = 0
-        self._about, self._report_wanted, self._ticks = dict(about), False, 0
+        self._about, self._report_wanted, self._ticks = about, False, 0
+        self._said: dict[str, str] = {}
         self._reported_drops: Counts = {}
         self._reporting = threading.Lock()
         self._receipts = receipt_log(receipts)
@@ -121,9 +122,9 @@ class Session:
             self.report()
         self._outputs.close()
 
-    def use(self, detector: Detector, about: Mapping[str, str]) -> None:
+    def use(self, detector: Detector, about: Callable[[], Mapping[str, str]]) -> None:
         """Detect with another detector from the next frame on."""
-        self._about = dict(about)
+        self._about, self._said = about, {}
         self._pipeline.use(detector)
 
     @property
@@ -132,8 +133,8 @@ class Session:
         return self._detect.broken
 
     def say(self, name: str, text: str) -> None:
-        """Let diagnostics say `text` under `name` from now on."""
-        self._about[name] = text
+        """Let diagnostics say `text` under `name` until another detector is used."""
+        self._said[name] = text
 
     def _tick(self) -> None:
         """Every second time: ask for a report after the next frame; else: make it if none has come since."""
@@ -172,7 +173,8 @@ class Session:
             "frames": self._worker.frames,
             "results": self._detect.results,
             "prepare_skipped": self._prepare_skipped,
-            **self._about,
+            **self._about(),
+            **self._said,
         }
 
     def _now_ns(self) -> int:

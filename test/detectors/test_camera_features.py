@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -109,3 +110,31 @@ def test_old_images_are_forgotten() -> None:
     assert graph.runs == KEPT + 1
     features.rows({"left": (pictures[0], MODEL)})
     assert graph.runs == KEPT + 2
+
+
+class DeviceGraph(Graph):
+    """Its outputs lie in memory that the next run overwrites, until they are copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = np.zeros((), np.float32)
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.memory = np.asarray(inputs["image"].mean(), np.float32)
+        graph = self
+
+        class Lent:
+            def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+                time.sleep(0.001)
+                return graph.memory
+
+        return {"rows": Lent()}  # type: ignore[dict-item]
+
+
+def test_outputs_on_a_device_are_fetched_before_the_next_run() -> None:
+    features = CameraFeatures(small_config(), DeviceGraph())
+    pictures = [image(grey) for grey in (10, 20, 30, 40)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda picture: features.prepare("left", picture, MODEL), pictures))
+    found = [float(features.rows({"left": (each, MODEL)})["left"]["rows"]) for each in pictures]
+    assert found == [10, 20, 30, 40]

@@ -179,7 +179,7 @@ def test_another_model_takes_over_while_configured(make_node: MakeNode) -> None:
     swapped(node)
     assert node._detector is not before and node._session is not None
     assert node.get_parameter("model").value == path
-    assert node._session._about["detector"] == path
+    assert node._session._about()["detector"] == path
 
 
 @pytest.mark.parametrize("name", ["no_such_model", "a_broken_one"])
@@ -198,7 +198,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_old_one_at_work(
     assert len(errors) == 1 and f"model {name} is not used, geometric goes on: " in errors[0]
     assert "Traceback" not in errors[0]
     assert node.get_parameter("model").value == "geometric"
-    assert node._session is not None and "model_error" in node._session._about
+    assert node._session is not None and "model_error" in node._session._said
 
 
 def test_what_runs_the_model_is_checked_when_set(make_node: MakeNode) -> None:
