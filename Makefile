@@ -9,6 +9,8 @@ TORCH ?= torch==2.13.0
 DATA ?= sample
 ASTYX ?= ../shared/data/astyx
 OUT ?= out/demo
+# The detector of the demo, as `mm-fusion run --model` takes it; empty: as the vehicle file says.
+MODEL ?=
 # More arguments for pytest, such as PYTEST_ARGS="-k geometry".
 PYTEST_ARGS ?=
 
@@ -24,7 +26,7 @@ help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/run ## Play a recording through real nodes; results in out/demo (DATA=astyx for real runs)
-	$(BIN)/python -m mm_fusion.nodes.demo --data $(DATA) --astyx "$(ASTYX)" --out "$(OUT)"
+	$(BIN)/python -m mm_fusion.nodes.demo --data $(DATA) --astyx "$(ASTYX)" --out "$(OUT)" --model "$(MODEL)"
 
 test: $(VENV)/test ## Run the whole test suite
 	ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -14,6 +14,9 @@ from mm_fusion.nodes.dds import dds_environment
 ARGUMENTS = {
     "vehicle": ("astyx", "vehicle file, or the name of a shipped one"),
     "model": ("", "detector; empty: as the vehicle file says"),
+    "backend": ("auto", "what runs a learned model; auto: the fastest that works here"),
+    "threads": ("1", "threads of one inference"),
+    "deadline_ms": ("0", "from a frame's release to its publication; 0: the time between frames"),
     "autostart": ("true", "configure and activate without being asked"),
     "use_sim_time": ("false", "take time from /clock"),
     "record_receipts": ("", "file to log what is received; empty: none"),
@@ -28,6 +31,9 @@ def start(context):
     own = {
         "vehicle": value["vehicle"],
         "autostart": value["autostart"].lower() == "true",
+        "backend": value["backend"],
+        "threads": int(value["threads"]),
+        "deadline_ms": float(value["deadline_ms"]),
         "record_receipts": value["record_receipts"],
         **sim_time,
     }

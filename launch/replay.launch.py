@@ -16,6 +16,7 @@ ARGUMENTS = {
     "bag": (None, "recording to play"),
     "vehicle": ("astyx", "vehicle file, or the name of a shipped one"),
     "model": ("", "detector; empty: as the vehicle file says"),
+    "backend": ("auto", "what runs a learned model; auto: the fastest that works here"),
     "params": ("", "YAML file of parameters that override the vehicle file; empty: none"),
     "rviz": ("true", "start RViz"),
     "rate": ("1.0", "speed of playing"),
@@ -30,7 +31,9 @@ def generate_launch_description():
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in ARGUMENTS.items()
     ]
-    passed_on = {name: LaunchConfiguration(name) for name in ("vehicle", "model", "params", "rviz")}
+    passed_on = {
+        name: LaunchConfiguration(name) for name in ("vehicle", "model", "backend", "params", "rviz")
+    }
     fusion = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(find_file("launch", "fusion.launch.py"))),
         launch_arguments=[*passed_on.items(), ("use_sim_time", "true")],

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "rate": ("1.0", "drive seconds per second, 0: as fast as it can"),
     "wait_for": ("20.0", "seconds to wait at most until the node listens"),
     "model": ("", "detector; empty: as the vehicle file says"),
+    "backend": ("auto", "what runs a learned model; auto: the fastest that works here"),
     "params": ("", "YAML file of parameters that override the vehicle file; empty: none"),
     "rviz": ("true", "start RViz"),
 }
@@ -58,7 +59,9 @@ def generate_launch_description():
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in ARGUMENTS.items()
     ]
-    passed_on = {name: LaunchConfiguration(name) for name in ("vehicle", "model", "params", "rviz")}
+    passed_on = {
+        name: LaunchConfiguration(name) for name in ("vehicle", "model", "backend", "params", "rviz")
+    }
     fusion = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(find_file("launch", "fusion.launch.py"))),
         launch_arguments=[*passed_on.items(), ("use_sim_time", "true")],

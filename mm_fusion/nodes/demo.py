@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from mm_fusion.config import VehicleConfig, dump_config, load_vehicle, share_roots
 from mm_fusion.errors import BagError, FusionError
@@ -55,6 +56,10 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("out/demo"), help="folder for results (default out/demo)"
     )
+    parser.add_argument(
+        "--model", default="", help="detector, as `mm-fusion run` takes it (default: as the vehicle says)"
+    )
+    parser.add_argument("--backend", default="auto", help="what runs a learned model (default auto)")
     parser.add_argument("--rate", type=float, default=0.5, help="speed of playing (default 0.5)")
     given = parser.parse_args(args)
     try:
@@ -73,8 +78,10 @@ def run(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     recording = _recording(args)
     vehicle = load_vehicle(recording.vehicle)
+    if args.model:
+        vehicle = vehicle.model_copy(update={"model": args.model})
     (out / "vehicle.yaml").write_text(dump_config(vehicle), encoding="utf-8")
-    played = play_through(recording, out, args.rate)
+    played = play_through(recording, out, args.rate, {"model": vehicle.model, "backend": args.backend})
     summary = summarise(recording.path, vehicle, played)
     write_summary(out / "summary.json", summary)
     print("drawing pictures", flush=True)
@@ -86,13 +93,18 @@ def run(args: argparse.Namespace) -> int:
     return 0 if summary.frames_lost == 0 else 1
 
 
-def play_through(recording: Recording, out: Path, rate: float = 1.0) -> Path:
-    """Play a recording through fusion node and recorder, each a process; the MCAP file they made."""
+def play_through(
+    recording: Recording, out: Path, rate: float = 1.0, parameters: Mapping[str, str] = MappingProxyType({})
+) -> Path:
+    """Play a recording through fusion node and recorder, each a process; the MCAP file they made.
+
+    parameters: of the fusion node, beside vehicle and time.
+    """
     os.environ.setdefault("ROS_LOG_DIR", str(out / "log"))
     environment = own_domain(10 + os.getpid() % 90)
     target = out / "detections.mcap"
     with ExitStack() as stack:
-        fusion = stack.enter_context(_fusion(recording, environment, out))
+        fusion = stack.enter_context(_fusion(recording, parameters, environment, out))
         print("starting the fusion node", flush=True)
         fusion.wait_for("[fusion]: active", READY_S)
         recorder = stack.enter_context(
@@ -113,9 +125,12 @@ def play_through(recording: Recording, out: Path, rate: float = 1.0) -> Path:
     return target
 
 
-def _fusion(recording: Recording, environment: dict[str, str], out: Path) -> Child:
-    parameters = ["-p", f"vehicle:={recording.vehicle}", "-p", "use_sim_time:=true"]
-    arguments = ["--ros-args", *parameters]
+def _fusion(
+    recording: Recording, parameters: Mapping[str, str], environment: dict[str, str], out: Path
+) -> Child:
+    given = {"vehicle": recording.vehicle, "use_sim_time": "true", **parameters}
+    words = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
+    arguments = ["--ros-args", *words]
     return Child("mm_fusion.nodes.fusion_node", arguments, environment, out / "fusion.log")
 
 

@@ -20,11 +20,14 @@ from mm_fusion.evaluation.recorded_frames import decoded_frames
 class DemoSummary:
     """frames_in: that the recording makes when nothing is lost; frames_out: recorded over DDS. Times in ms.
 
+    model: as it was named; backend: what ran it, '' for one without graphs; modes: frames by sensors in them.
     stages: {stage: {p50_ms, p95_ms, p99_ms}}, of the node's last diagnostics; `latency` runs from reference
     time to publication, `after_last` from the arrival of the message that completed the frame.
     """
 
     recording: str
+    model: str
+    backend: str
     frames_in: int
     frames_out: int
     frames_lost: int
@@ -42,8 +45,11 @@ def summarise(bag: Path, vehicle: VehicleConfig, recorded: Path) -> DemoSummary:
     stamps = {frame.stamp_ns for frame in frames}
     classes = Counter(name for frame in frames for name in frame.detections.class_names())
     drops, stages = read_diagnostics(recorded)
+    counts = read_counts(recorded)
     return DemoSummary(
         recording=bag.name,
+        model=counts.get("detector", vehicle.model),
+        backend=counts.get("backend", ""),
         frames_in=len(expected),
         frames_out=len(frames),
         frames_lost=len(expected - stamps),
@@ -72,6 +78,17 @@ def read_diagnostics(recorded: Path) -> tuple[dict[str, dict[str, int]], dict[st
     return {name: found for name, found in drops.items() if found}, stages
 
 
+def read_counts(recorded: Path) -> dict[str, str]:
+    """What the node last said of itself in /diagnostics beside times: detector, backend, frames, load ..."""
+    found: dict[str, str] = {}
+    with open_bag(recorded) as reader:
+        for _, _, message, _ in reader.messages({"/diagnostics"}):
+            for status in message.status:
+                if status.name.endswith(": stages"):
+                    found = {entry.key: entry.value for entry in status.values if "." not in entry.key}
+    return found
+
+
 def _take(
     name: str, values: dict[str, str], drops: dict[str, dict[str, int]], stages: dict[str, dict[str, float]]
 ) -> None:
@@ -95,6 +112,7 @@ def write_summary(path: Path, summary: DemoSummary) -> None:
 def table(summary: DemoSummary) -> str:
     """A short table for people."""
     rows: list[tuple[str, Any]] = [
+        ("model", f"{summary.model} {summary.backend}".strip()),
         ("frames in / out / lost", f"{summary.frames_in} / {summary.frames_out} / {summary.frames_lost}"),
         ("sensors in them", _counts(summary.modes)),
         ("detections", _counts(summary.detections_by_class)),

@@ -61,3 +61,14 @@ def test_rviz_shows_image_cloud_radar_and_detections_at_once() -> None:
         ("Radar", "rviz_default_plugins/PointCloud2"),
         ("Detections", "rviz_default_plugins/MarkerArray"),
     }
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_detector_and_backend_can_be_chosen_everywhere(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    arguments = next(
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ARGUMENTS"
+    )
+    assert {"vehicle", "model", "backend", "params"} <= ast.literal_eval(arguments).keys()

@@ -24,7 +24,12 @@ def record(path: Path, stamps: list[int]) -> None:
             statuses = [
                 DiagnosticStatus("fusion: sensor lidar", 0, "alive", {"drops.late": count, "rate_hz": "10"}),
                 DiagnosticStatus("fusion: sensor radar", 0, "alive", {"rate_hz": "10"}),
-                DiagnosticStatus("fusion: stages", 0, "", {"frames": count, "detect.p50_ms": f"{count}.5"}),
+                DiagnosticStatus(
+                    "fusion: stages",
+                    0,
+                    "",
+                    {"detector": "tiny", "backend": "openvino", "detect.p50_ms": f"{count}.5"},
+                ),
             ]
             writer.write("/diagnostics", encode_diagnostics(statuses, 5, message_type), 100)
 
@@ -45,6 +50,7 @@ def test_frames_that_did_not_come_out_are_lost_and_said(
         len(expected) - 2,
         2,
     )
+    assert (summary.model, summary.backend) == ("tiny", "openvino")
     assert summary.detections_by_class == {"car": 1}
     assert summary.modes == {"CLR": len(expected) - 2}
     assert summary.drops == {"lidar": {"late": 3}}
