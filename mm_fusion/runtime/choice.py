@@ -65,11 +65,12 @@ def _check_name(backend: str, folder: Path) -> None:
 
 
 def _others(backend: str, folder: Path) -> Sequence[str]:
-    """What to go on with when a backend fails: without a device first, since a lost one stays lost."""
+    """What to go on with when a backend fails, torch last; without a device first: a lost one stays lost."""
     names = [name for name in candidates_for(folder) if name not in (backend, "openvino-bf16", "tensorrt")]
-    if backend == "onnxruntime":
-        names = ["onnxruntime-cpu", *(name for name in names if name != "onnxruntime-cpu")]
-    return names
+    order = ("onnxruntime-cpu", "openvino", "onnxruntime", "torch")
+    if "onnxruntime-cpu" not in candidates_for(folder):  # then the plain one has no device
+        order = ("onnxruntime", "openvino", "torch")
+    return [name for name in order if name in names]
 
 
 def _reopen(folder: Path, config: LearnedConfig, options: Options) -> Callable[[str], Graphs]:
