@@ -21,6 +21,7 @@ VERBS = {
     "simulate": "make a drive that never happened: recording, live, or training data",
     "train": "train the learned detector on simulated and recorded data",
     "export": "write a trained model as ONNX graphs and half-precision weights",
+    "benchmark": "time the pipeline, stage by stage, beside plain code for the same work",
 }
 
 

@@ -1,0 +1,1 @@
+"""How long the pipeline takes, beside plain but competent code for the same work in the same run."""
