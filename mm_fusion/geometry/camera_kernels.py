@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from mm_fusion.measurements import Float32, Float64
 
 FISHEYE, LIMIT, WIDTH, HEIGHT, LENS_SIZE = 16, 17, 18, 19, 20
+RUN = 64
+"""Points in a row that are looked at together before each is."""
 NEWTON_STEPS = 20
 RESIDUAL = 1e-10
 """Distance on the normalised plane at which an inversion counts as found: far under 1e-6 px."""
@@ -93,7 +95,8 @@ def project_cameras(
         for i in range(count):
             chosen[kept] = i
             kept += near[i]
-        u, v = _project_chosen(xs, ys, zs, chosen[:kept], m, lenses[c])
+        u, v, z = _to_camera(xs, ys, zs, chosen[:kept], m)
+        _to_pixels(u, v, z, lenses[c])
         right, bottom = lenses[c, WIDTH] - 0.5, lenses[c, HEIGHT] - 0.5
         for k in range(kept):
             if u[k] >= -0.5 and u[k] < right and v[k] >= -0.5 and v[k] < bottom:
@@ -103,9 +106,9 @@ def project_cameras(
 
 
 @njit(cache=True, error_model="numpy")
-def _project_chosen(
-    xs: Float32, ys: Float32, zs: Float32, chosen: NDArray[np.int32], m: Float64, lens: Float64
-) -> tuple[Float64, Float64]:
+def _to_camera(
+    xs: Float32, ys: Float32, zs: Float32, chosen: NDArray[np.int32], m: Float64
+) -> tuple[Float64, Float64, Float64]:
     count = len(chosen)
     x, y, z = np.empty(count), np.empty(count), np.empty(count)
     for k in range(count):
@@ -113,23 +116,28 @@ def _project_chosen(
         x[k] = m[0, 0] * xs[i] + m[0, 1] * ys[i] + m[0, 2] * zs[i] + m[0, 3]
         y[k] = m[1, 0] * xs[i] + m[1, 1] * ys[i] + m[1, 2] * zs[i] + m[1, 3]
         z[k] = m[2, 0] * xs[i] + m[2, 1] * ys[i] + m[2, 2] * zs[i] + m[2, 3]
+    return x, y, z
+
+
+@njit(cache=True, error_model="numpy")
+def _to_pixels(x: Float64, y: Float64, z: Float64, lens: Float64) -> None:
+    """Put the pixels of points in camera axes in place of x and y; x is NaN where the model does not hold."""
     if lens[FISHEYE] > 0:
-        for k in range(count):
+        for k in range(len(x)):
             x[k], y[k], _ = _to_pixel(x[k], y[k], z[k], lens)
-        return x, y
+        return
     # The loop of `_to_pixel` without its branches, for vector instructions.
     fx, fy, cx, cy, square_limit = lens[0], lens[1], lens[2], lens[3], lens[LIMIT] ** 2
     k1, k2, p1, p2, k3, k4, k5, k6 = lens[4], lens[5], lens[6], lens[7], lens[8], lens[9], lens[10], lens[11]
     s1, s2, s3, s4 = lens[12], lens[13], lens[14], lens[15]
-    for k in range(count):
+    for k in range(len(x)):
         a, b = x[k] / z[k], y[k] / z[k]
         s = a * a + b * b
         radial = (1 + s * (k1 + s * (k2 + s * k3))) / (1 + s * (k4 + s * (k5 + s * k6)))
         u = a * radial + 2 * p1 * a * b + p2 * (s + 2 * a * a) + s * (s1 + s * s2)
         v = b * radial + p1 * (s + 2 * b * b) + 2 * p2 * a * b + s * (s3 + s * s4)
-        x[k] = fx * u + cx if s <= square_limit and z[k] > 0 else np.nan
+        x[k] = fx * u + cx if (s <= square_limit) & (z[k] > 0) else np.nan
         y[k] = fy * v + cy
-    return x, y
 
 
 @njit(cache=True, error_model="numpy")
@@ -162,6 +170,132 @@ def _in_fisheye_cone(
         y = m10 * xs[i] + m11 * ys[i] + m12 * zs[i] + m13
         z = m20 * xs[i] + m21 * ys[i] + m22 * zs[i] + m23
         near[i] = z * abs(z) >= bound * (x * x + y * y + z * z)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def central_views(
+    points: Float32, runs: Float64, camera_from_base: Float64, lenses: Float64, cones: Float32,
+    motions: Float64, shutters: Float64, camera: NDArray[np.int8], pixels: Float32, inner: Float32,
+    square: Float64,
+) -> None:  # fmt: skip
+    """Of the cameras that see each of N points, those K whose image border is farthest from it, best first.
+
+    points: (3, N) f32. runs: (R, 4), middle and radius of a ball around each `RUN` points in a row. cones: as
+    in `project_cameras`. motions: (C, 3, 4), m/s of a still point in camera axes. shutters: (C, 3), seconds
+    from row to row, row of the camera's own time, longest time from it; 0 for a global shutter. Fills camera
+    (N, K), pixels (N, K, 2), distance from the border as a share of the image `inner` (N, K), -1 for none,
+    and the distance's square (N, K); only what is there is written to the others.
+    """
+    inner[:] = np.float32(-1)
+    chosen = np.empty(len(inner), np.int32)
+    for c in range(len(lenses)):
+        m, lens, motion, shutter = camera_from_base[c], lenses[c], motions[c], shutters[c]
+        kept = _choose(points, runs, m, lens, cones[c], motion, shutter, chosen)
+        u, v, away = _project_rows(points, chosen[:kept], m, lens, motion, shutter)
+        here = _from_border(u, v, lens)
+        for j in range(kept):
+            n = chosen[j]
+            if not here[j] > inner[n, -1]:
+                continue
+            k = inner.shape[1] - 1
+            while k > 0 and here[j] > inner[n, k - 1]:
+                camera[n, k], inner[n, k], square[n, k] = camera[n, k - 1], inner[n, k - 1], square[n, k - 1]
+                pixels[n, k, 0], pixels[n, k, 1] = pixels[n, k - 1, 0], pixels[n, k - 1, 1]
+                k -= 1
+            camera[n, k], inner[n, k], square[n, k] = c, here[j], away[j]
+            pixels[n, k, 0], pixels[n, k, 1] = u[j], v[j]
+
+
+@njit(cache=True, error_model="numpy")
+def _from_border(u: Float64, v: Float64, lens: Float64) -> Float32:
+    """Distances of pixels from the image's border as shares of its size, -1 outside."""
+    here, zero, half = np.empty(len(u), np.float32), np.float32(0), np.float32(0.5)
+    right, bottom = lens[WIDTH] - 0.5, lens[HEIGHT] - 0.5
+    width, height = np.float32(lens[WIDTH]), np.float32(lens[HEIGHT])
+    for j in range(len(u)):
+        inside = (u[j] >= -0.5) & (u[j] < right) & (v[j] >= -0.5) & (v[j] < bottom)
+        across, down = np.float32(u[j]) + half, np.float32(v[j]) + half
+        across, down = min(across, width - across) / width, min(down, height - down) / height
+        here[j] = max(min(across, down), zero) if inside else np.float32(-1)
+    return here
+
+
+@njit(cache=True, error_model="numpy")
+def _choose(
+    points: Float32, runs: Float64, m: Float64, lens: Float64, cone: Float32, motion: Float64,
+    shutter: Float64, chosen: NDArray[np.int32],
+) -> int:  # fmt: skip
+    """Number of points that may be in the image, listed in `chosen`: runs by their ball, then one by one."""
+    near, small, planes, kept = np.empty(RUN, np.bool_), m.astype(np.float32), _planes(cone), 0
+    slack = shutter[2] * np.sqrt((motion[:, 3] ** 2).sum())
+    stretch = shutter[2] * np.sqrt((motion[:, :3] ** 2).sum())
+    for run in range(len(runs)):
+        if lens[FISHEYE] == 0 and _ball_outside(runs[run], m, planes, slack, stretch):
+            continue
+        begin, end = run * RUN, min((run + 1) * RUN, points.shape[1])
+        x, y, z = points[0, begin:end], points[1, begin:end], points[2, begin:end]
+        if (
+            shutter[0] != 0
+        ):  # the ball says enough: what moves while rows are read may leave or enter the cone
+            near[:] = True
+        elif lens[FISHEYE] > 0:
+            _in_fisheye_cone(x, y, z, small, cone, near)
+        else:
+            _in_cone(x, y, z, small, cone, near)
+        for i in range(begin, end):
+            chosen[kept] = i
+            kept += near[i - begin]
+    return kept
+
+
+@njit(cache=True, error_model="numpy")
+def _planes(cone: Float32) -> Float64:
+    """(5, 3): inward unit normals of the planes that bound a pinhole camera's cone."""
+    planes = np.zeros((5, 3))
+    for row, (axis, sign, bound) in enumerate(
+        ((0, 1, cone[0]), (0, -1, cone[1]), (1, 1, cone[2]), (1, -1, cone[3]))
+    ):
+        planes[row, axis], planes[row, 2] = sign, -sign * np.float64(bound)
+        planes[row] /= np.sqrt(1 + np.float64(bound) ** 2)
+    planes[4, 2] = 1
+    return planes
+
+
+@njit(cache=True, error_model="numpy")
+def _ball_outside(ball: Float64, m: Float64, planes: Float64, slack: float, stretch: float) -> bool:
+    """Whether a ball, grown by what its points move, lies wholly on the outer side of a plane."""
+    x = m[0, 0] * ball[0] + m[0, 1] * ball[1] + m[0, 2] * ball[2] + m[0, 3]
+    y = m[1, 0] * ball[0] + m[1, 1] * ball[1] + m[1, 2] * ball[2] + m[1, 3]
+    z = m[2, 0] * ball[0] + m[2, 1] * ball[1] + m[2, 2] * ball[2] + m[2, 3]
+    r = ball[3] + slack
+    if stretch > 0:
+        r += stretch * (np.sqrt(x * x + y * y + z * z) + ball[3])
+    for row in range(len(planes)):
+        if planes[row, 0] * x + planes[row, 1] * y + planes[row, 2] * z < -r:
+            return True
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def _project_rows(
+    points: Float32, chosen: NDArray[np.int32], m: Float64, lens: Float64, motion: Float64, shutter: Float64
+) -> tuple[Float64, Float64, Float64]:
+    """Pixels of the chosen points and square of their distance, each at the time at which its row is read."""
+    x, y, z = _to_camera(points[0], points[1], points[2], chosen, m)
+    away = x * x + y * y + z * z
+    if shutter[0] == 0:
+        _to_pixels(x, y, z, lens)
+        return x, y, away
+    u, v = x.copy(), y.copy()
+    _to_pixels(u, v, z, lens)
+    for k in range(len(x)):
+        late = min(max((v[k] - shutter[1]) * shutter[0], -shutter[2]), shutter[2])
+        a = x[k] + late * (motion[0, 0] * x[k] + motion[0, 1] * y[k] + motion[0, 2] * z[k] + motion[0, 3])
+        b = y[k] + late * (motion[1, 0] * x[k] + motion[1, 1] * y[k] + motion[1, 2] * z[k] + motion[1, 3])
+        c = z[k] + late * (motion[2, 0] * x[k] + motion[2, 1] * y[k] + motion[2, 2] * z[k] + motion[2, 3])
+        x[k], y[k], z[k], away[k] = a, b, c, a * a + b * b + c * c
+    _to_pixels(x, y, z, lens)
+    return x, y, away
 
 
 @njit(cache=True, error_model="numpy")

@@ -7,15 +7,17 @@ skew (`matrix[0, 1]`) is not used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
 
 from mm_fusion.errors import MeasurementError
-from mm_fusion.geometry.camera_kernels import LENS_SIZE, project_cameras, project_points, rays_of_pixels
+from mm_fusion.geometry import camera_kernels as kernels
+from mm_fusion.geometry.camera_kernels import LENS_SIZE, RUN, project_cameras, project_points, rays_of_pixels
 from mm_fusion.geometry.transforms import checked_points
 from mm_fusion.measurements import CameraModel, Float32, Float64
 
@@ -53,6 +55,88 @@ def project_many(
     lenses = np.array([lens_of(model) for model in models]).reshape(-1, LENS_SIZE)
     cones = np.array([_cone(*_key(model)) for model in models], np.float32).reshape(-1, 5)
     return project_cameras(checked_points(np.asarray(xyz_base, np.float32)), matrices, lenses, cones)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shutter:
+    """How a camera's rows are read one after the other; a global shutter has `row_s` 0.
+
+    row_s: seconds from row to row. middle_row: the row read at the camera's own time. longest_s: longest time
+    from it, either way. velocity: (3, 4), m/s in camera axes of a point x y z 1 that stands still in the
+    world.
+    """
+
+    row_s: float = 0.0
+    middle_row: float = 0.0
+    longest_s: float = 0.0
+    velocity: Float64 = field(default_factory=lambda: np.zeros((3, 4)))
+
+
+class FixedPoints:
+    """Points that many frames look up in their cameras, with what is known of them beforehand.
+
+    xyz: (N, 3) f32 m; neighbours in number should be neighbours in space. Keeps working memory: one object
+    belongs to one thread.
+    """
+
+    def __init__(self, xyz: Float32) -> None:
+        self.rows = np.ascontiguousarray(checked_points(xyz).T)
+        self.runs = np.array([_ball(xyz[at : at + RUN]) for at in range(0, len(xyz), RUN)]).reshape(-1, 4)
+        self._views: dict[int, CentralViews] = {}
+
+    def views(self, keep: int) -> CentralViews:
+        """Room for `keep` views of each point, the same with each call."""
+        if keep not in self._views:
+            shape = (self.rows.shape[1], keep)
+            self._views[keep] = CentralViews(
+                np.zeros(shape, np.int8),
+                np.zeros((*shape, 2), np.float32),
+                np.full(shape, -1, np.float32),
+                np.zeros(shape),
+            )
+        return self._views[keep]
+
+
+class CentralViews(NamedTuple):
+    """Views of N points, best first; meaningless where `inner` is -1.
+
+    camera: (N, K) int8. pixels: (N, K, 2) f32. inner: (N, K) f32, distance from the image's border as a share
+    of its size, -1 for none. square: (N, K) f64, of the distance from the camera, m^2.
+    """
+
+    camera: NDArray[np.int8]
+    pixels: Float32
+    inner: Float32
+    square: Float64
+
+
+def _ball(xyz: Float32) -> Float64:
+    """Middle and radius of a ball around points, with room for rounding."""
+    middle = (xyz.min(axis=0).astype(np.float64) + xyz.max(axis=0)) / 2
+    return np.array([*middle, np.linalg.norm(xyz - middle, axis=1).max() * (1 + 1e-6) + 1e-6])
+
+
+def central_views(
+    points: FixedPoints,
+    models: Sequence[CameraModel],
+    camera_from_base: ArrayLike,
+    shutters: Sequence[Shutter],
+    keep: int = 1,
+) -> CentralViews:
+    """Of the cameras that see each point, the `keep` whose image border is farthest from it.
+
+    camera_from_base: (C, 4, 4), at each camera's own time; where it reads row after row, each point is looked
+    up at the time of its row: projected, moved by that time, projected again. The arrays are those of
+    `points`, and hold until the next call.
+    """
+    matrices = np.ascontiguousarray(camera_from_base, np.float64).reshape(-1, 4, 4)
+    lenses = np.array([lens_of(model) for model in models]).reshape(-1, LENS_SIZE)
+    cones = np.array([_cone(*_key(model)) for model in models], np.float32).reshape(-1, 5)
+    motions = np.array([shutter.velocity for shutter in shutters], np.float64).reshape(-1, 3, 4)
+    rows = np.array([(s.row_s, s.middle_row, s.longest_s) for s in shutters], np.float64).reshape(-1, 3)
+    views = points.views(keep)
+    kernels.central_views(points.rows, points.runs, matrices, lenses, cones, motions, rows, *views)
+    return views
 
 
 def unproject(model: CameraModel, pixels: ArrayLike) -> Float64:

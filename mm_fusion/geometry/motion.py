@@ -77,6 +77,13 @@ def deskew(xyz_base: Float32, time_ns_from_ref: np.ndarray, ego: EgoMotion) -> F
     return out
 
 
+def twist_matrix(ego: EgoMotion) -> Float64:
+    """[v, w] as a (4, 4) matrix, whose exponential is the motion of one second."""
+    matrix = np.zeros((4, 4))
+    matrix[:3, :3], matrix[:3, 3] = _skew(ego.angular_velocity), ego.linear_velocity
+    return matrix
+
+
 def velocity_at(ego: EgoMotion, position_base: ArrayLike) -> Float64:
     """v + w x r: the velocity (3,) over ground, in base axes, of what is bolted on at `position_base`."""
     return ego.linear_velocity + np.cross(ego.angular_velocity, np.asarray(position_base, np.float64))

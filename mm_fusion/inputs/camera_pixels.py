@@ -36,7 +36,7 @@ def calibrated_cameras(frame: Frame, config: LearnedConfig) -> dict[str, int]:
 
 def fitted_model(model: CameraModel, camera: CameraInputs) -> CameraModel:
     """The camera after its image was fitted by `camera_pixels`: what is padded is not part of the image."""
-    height_px = _scaled_height(model, camera)
+    height_px = scaled_height(model, camera)
     small = scaled(model, camera.width_px, height_px)
     cut = max(0, height_px - camera.height_px)
     matrix = small.matrix.copy()
@@ -52,7 +52,7 @@ def camera_pixels(image: CameraImage, model: CameraModel, config: LearnedConfig)
     import cv2
 
     camera = config.camera
-    width, height = camera.width_px, _scaled_height(model, camera)
+    width, height = camera.width_px, scaled_height(model, camera)
     pixels = decode_pixels(image, _reduction(image, width, height))
     smaller = pixels.shape[1] >= width
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
@@ -64,7 +64,8 @@ def camera_pixels(image: CameraImage, model: CameraModel, config: LearnedConfig)
     return planes
 
 
-def _scaled_height(model: CameraModel, camera: CameraInputs) -> int:
+def scaled_height(model: CameraModel, camera: CameraInputs) -> int:
+    """Rows of a camera's image once it is as wide as the network's, before cutting or padding, px."""
     return max(1, round(model.height_px * camera.width_px / model.width_px))
 
 

@@ -13,15 +13,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mm_fusion.frame import Frame
-from mm_fusion.geometry.cameras import project_many
-from mm_fusion.geometry.motion import base_ref_from_base
+from mm_fusion.errors import MeasurementError
+from mm_fusion.frame import Frame, decoded
+from mm_fusion.geometry.cameras import FixedPoints, Shutter, central_views
+from mm_fusion.geometry.motion import base_ref_from_base, twist_matrix
 from mm_fusion.geometry.transforms import inverse
-from mm_fusion.inputs.camera_pixels import calibrated_cameras, fitted_model
+from mm_fusion.inputs.camera_pixels import calibrated_cameras, fitted_model, scaled_height
 from mm_fusion.inputs.coverage import camera_shares
 from mm_fusion.inputs.sweep_motion import AGE_UNIT_S
-from mm_fusion.measurements import Float32, Float64
-from mm_fusion.network_config import LearnedConfig
+from mm_fusion.measurements import CameraModel, Float32, Float64
+from mm_fusion.network_config import CameraInputs, LearnedConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +45,9 @@ class CameraSampling:
 
     def __init__(self, config: LearnedConfig) -> None:
         self._config = config
-        self._cells = cell_points(config)
+        self._cells = FixedPoints(cell_points(config))
         self._square_edges = np.array(config.camera.depth_edges[1:-1], np.float64) ** 2
+        self._fitted: dict[str, tuple[CameraModel, CameraModel]] = {}
 
     def table(
         self,
@@ -57,20 +59,20 @@ class CameraSampling:
         slots = calibrated_cameras(frame, self._config)
         if present is not None:
             slots = {name: slot for name, slot in slots.items() if name in present}
-        names = list(slots)
-        camera = self._config.camera
-        models = [fitted_model(frame.calibration.camera_models[name], camera) for name in names]
-        camera_from_grid = np.array(
-            [camera_from_cells(frame, name, scene_from_base) for name in names]
-        ).reshape(-1, 4, 4)
-        pixels, visible = project_many(self._cells, models, camera_from_grid)
-        sizes = np.array([(m.width_px, m.height_px) for m in models], np.float32).reshape(-1, 2)
+        names, camera = list(slots), self._config.camera
+        camera_from_grid = np.array([camera_from_cells(frame, name, scene_from_base) for name in names])
+        seen = central_views(
+            self._cells,
+            [self._model(name, frame.calibration.camera_models[name]) for name in names],
+            camera_from_grid.reshape(-1, 4, 4),
+            [shutter_of(frame, name, camera) for name in names],
+            camera.slots // camera.taps,
+        )
         ages = np.array([frame.age_ns.get(name, 0) * 1e-9 / AGE_UNIT_S for name in names], np.float32)
         shares = camera_shares(frame, names, self._config, scene_from_base)
         index, depth_bin, weight, age, coverage = choose_taps(
-            pixels, visible, sizes, np.array([*slots.values()], np.int64), self._cells, camera_from_grid,
-            self._square_edges, ages, shares, len(camera.heights), camera.slots, camera.taps, camera.stride,
-            camera.rows_shape[0], camera.rows_shape[1],
+            *seen, np.array([*slots.values()], np.int64), self._square_edges, ages, shares,
+            len(camera.heights), camera.taps, camera.stride, *camera.rows_shape,
         )  # fmt: skip
         shape, (x, y) = self._config.lift_shape, self._config.grid.shape
         return LiftTable(
@@ -80,6 +82,33 @@ class CameraSampling:
             age.reshape(1, 1, x, y),
             coverage.reshape(x, y),
         )
+
+    def _model(self, name: str, model: CameraModel) -> CameraModel:
+        """The camera at the network's size, kept while its model is the same object."""
+        kept = self._fitted.get(name)
+        if kept is None or kept[0] is not model:
+            kept = self._fitted[name] = model, fitted_model(model, self._config.camera)
+        return kept[1]
+
+
+def shutter_of(frame: Frame, name: str, camera: CameraInputs) -> Shutter:
+    """How the rows of a camera's image at the network's size are read while the vehicle moves."""
+    image = frame.measurements[name]
+    try:
+        row_time_ns = getattr(decoded(image), "row_time_ns", 0)
+    except MeasurementError:
+        row_time_ns = 0
+    if row_time_ns == 0 or frame.ego is None:
+        return Shutter()
+    model = frame.calibration.camera_models[name]
+    small = scaled_height(model, camera)
+    cut = max(0, small - camera.height_px)
+    camera_from_base = inverse(frame.calibration.base_from_sensor[name])
+    # what stands still comes towards a body that moves: d/dt of exp(-[v, w] t) p
+    velocity = -camera_from_base @ twist_matrix(frame.ego) @ frame.calibration.base_from_sensor[name]
+    longest_s = abs(row_time_ns) * 1e-9 * (model.height_px - 1) / 2
+    row_s = row_time_ns * 1e-9 * model.height_px / small
+    return Shutter(row_s, small / 2 - 0.5 - cut, longest_s, velocity[:3])
 
 
 def cell_points(config: LearnedConfig) -> Float32:
@@ -104,85 +133,63 @@ def camera_from_cells(frame: Frame, name: str, scene_from_base: Float64 | None =
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def choose_taps(
-    pixels: Float32, visible: NDArray[np.bool_], sizes: Float32, slots: NDArray[np.int64], cells: Float32,
-    camera_from_grid: Float64, square_edges: Float64, ages: Float32, shares: Float32, heights: int,
-    places: int, taps: int, stride: int, rows: int, columns: int,
+    camera: NDArray[np.int8], pixels: Float32, inner: Float32, square: Float64, slots: NDArray[np.int64],
+    square_edges: Float64, ages: Float32, shares: Float32, heights: int, taps: int, stride: int, rows: int,
+    columns: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], Float32, Float32, Float32]:  # fmt: skip
     """Row, depth bin and weight (N, S) of each of N cell heights, age and coverage (N / heights,) of cells.
 
-    Of the cameras that see a point, those whose image border is farthest away are taken; what is taken is
-    struck from `visible`.
+    camera, pixels, inner, square: of the views of each, as `central_views` gives them.
     """
-    count, depth_bins = len(cells), len(square_edges) + 1
+    (count, views), depth_bins = camera.shape, len(square_edges) + 1
+    places = views * taps
     index, bins = np.zeros((count, places), np.int32), np.zeros((count, places), np.int32)
     weight = np.zeros((count, places), np.float32)
     age, coverage = np.zeros(count // heights, np.float32), np.zeros(count // heights, np.float32)
-    most = np.full(count // heights, -1, np.float32)
-    inner, best = np.empty(count, np.float32), np.empty(count, np.int8)
-    kept = np.zeros(count, np.int8)
-    for k in range(places // taps):
-        _most_central(pixels, visible, sizes, inner, best)
-        for n in range(count):
-            if inner[n] < 0:
-                continue
-            c, cell = best[n], n // heights
-            visible[c, n] = False
-            kept[n] += 1
-            coverage[cell] = max(coverage[cell], shares[c, cell])
-            if inner[n] > most[cell]:
-                most[cell], age[cell] = inner[n], ages[c]
-            first, depth_bin = slots[c] * rows * columns, _bin_of(cells, n, camera_from_grid, c, square_edges)
-            x = (pixels[c, n, 0] + np.float32(0.5)) / np.float32(stride)
-            y = (pixels[c, n, 1] + np.float32(0.5)) / np.float32(stride)
-            if taps == 1:
-                index[n, k] = first + min(int(y), rows - 1) * columns + min(int(x), columns - 1)
-                weight[n, k] = np.float32(1)
-            else:
-                _four_taps(index, weight, n, 4 * k, x, y, first, rows, columns)
-            for tap in range(k * taps, (k + 1) * taps):
-                bins[n, tap] = index[n, tap] * depth_bins + depth_bin
-    if places > taps:
-        for n in range(count):
-            for tap in range(kept[n] * taps):
-                weight[n, tap] /= np.float32(kept[n])
+    most, depth_bin = np.full(count // heights, -1, np.float32), 0
+    one, half, per_pixel = np.float32(1), np.float32(0.5), np.float32(1 / stride)  # a power of two: exact
+    for k in range(views):
+        for cell in range(count // heights):
+            for n in range(cell * heights, (cell + 1) * heights):
+                if inner[n, k] < 0:
+                    continue
+                c = camera[n, k]
+                coverage[cell] = max(coverage[cell], shares[c, cell])
+                if inner[n, k] > most[cell]:
+                    most[cell], age[cell] = inner[n, k], ages[c]
+                first, depth_bin = slots[c] * rows * columns, _bin_from(depth_bin, square[n, k], square_edges)
+                x, y = (pixels[n, k, 0] + half) * per_pixel, (pixels[n, k, 1] + half) * per_pixel
+                if taps == 1:
+                    index[n, k] = first + min(int(y), rows - 1) * columns + min(int(x), columns - 1)
+                    weight[n, k] = one
+                else:
+                    _four_taps(index, weight, n, 4 * k, x, y, first, rows, columns)
+                for tap in range(k * taps, (k + 1) * taps):
+                    bins[n, tap] = index[n, tap] * depth_bins + depth_bin
+    if views > 1:
+        _share(inner, weight, taps)
     return index, bins, weight, age, coverage
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _most_central(
-    pixels: Float32, visible: NDArray[np.bool_], sizes: Float32, inner: Float32, best: NDArray[np.int8]
-) -> None:
-    """The camera that sees each point farthest from its border, and how far; -1 where none does."""
-    inner[:] = np.float32(-1)
-    for c in range(len(sizes)):
-        width, height = sizes[c, 0], sizes[c, 1]
-        for n in range(visible.shape[1]):
-            if visible[c, n]:
-                here = _from_border(pixels[c, n, 0], pixels[c, n, 1], width, height)
-                if here > inner[n]:
-                    inner[n], best[n] = here, c
+def _share(inner: Float32, weight: Float32, taps: int) -> None:
+    """Divide weights by the number of views, so that they sum to one."""
+    for n in range(len(inner)):
+        kept = 0
+        while kept < inner.shape[1] and inner[n, kept] >= 0:
+            kept += 1
+        for tap in range(kept * taps):
+            weight[n, tap] /= np.float32(kept)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _from_border(u: float, v: float, width: float, height: float) -> float:
-    """Distance of a pixel from the image's border as a share of its size, from 0."""
-    across, down = u + np.float32(0.5), v + np.float32(0.5)
-    across, down = min(across, width - across) / width, min(down, height - down) / height
-    return max(min(across, down), np.float32(0))
-
-
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _bin_of(cells: Float32, n: int, m: Float64, c: int, square_edges: Float64) -> int:
-    """Bin of the distance of cell n from camera c."""
-    square = 0.0
-    for i in range(3):
-        at = m[c, i, 0] * cells[n, 0] + m[c, i, 1] * cells[n, 1] + m[c, i, 2] * cells[n, 2] + m[c, i, 3]
-        square += at * at
-    low, high = 0, len(square_edges)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if square >= square_edges[middle] else (low, middle)
-    return low
+def _bin_from(guess: int, square: float, square_edges: Float64) -> int:
+    """Bin of a distance, from that of its neighbour: they are seldom more than one apart."""
+    while guess < len(square_edges) and square >= square_edges[guess]:
+        guess += 1
+    while guess > 0 and square < square_edges[guess - 1]:
+        guess -= 1
+    return guess
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

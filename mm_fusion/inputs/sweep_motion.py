@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mm_fusion.frame import Frame, decoded
-from mm_fusion.geometry.motion import base_ref_from_base
+from mm_fusion.geometry.motion import base_ref_from_base, twist_matrix
 from mm_fusion.measurements import EgoMotion, Float64, Measurement, SensorKind
 
 AGE_UNIT_S = 0.1
@@ -44,10 +44,6 @@ def motion_series(ego: EgoMotion | None, grid_from_base_then: Float64, base_from
     The series of exp([v, w] t) up to t^2: within 0.05 s of the stamp and at 1 rad/s it is right to 1 mm at
     50 m.
     """
-    twist = np.zeros((4, 4))
-    if ego is not None:
-        w = ego.angular_velocity
-        twist[:3, :3] = [[0, -w[2], w[1]], [w[2], 0, -w[0]], [-w[1], w[0], 0]]
-        twist[:3, 3] = ego.linear_velocity
+    twist = np.zeros((4, 4)) if ego is None else twist_matrix(ego)
     terms = (np.eye(4), twist, twist @ twist / 2)
     return np.stack([(grid_from_base_then @ term @ base_from_sensor)[:3] for term in terms])

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mm_fusion.frame import Calibration, SensorHealth
-from mm_fusion.geometry.cameras import project
+from mm_fusion.geometry.cameras import FixedPoints, central_views, project
 from mm_fusion.geometry.motion import exp_twist
 from mm_fusion.geometry.transforms import from_rpy_deg, inverse, transform_points
 from mm_fusion.inputs.camera_pixels import fitted_model
-from mm_fusion.inputs.camera_sampling import CameraSampling, cell_points
+from mm_fusion.inputs.camera_sampling import CameraSampling, camera_from_cells, cell_points, shutter_of
 from mm_fusion.measurements import CameraModel, EgoMotion
 from test.geometry.test_cameras import MODELS
 from test.inputs.scene import BASE_FROM_CAMERA, MODEL, PLACES, STAMP, cell_of, config, frame, image
@@ -129,3 +131,70 @@ def test_a_changed_scene_changes_the_cells_and_not_the_pixels():
     flipped = CameraSampling(config()).table(frame({"camera": image()}), None, np.diag([1.0, -1, 1, 1]))
     assert np.array_equal(flipped.lift_index, plain.lift_index[:, :, ::-1])
     assert np.array_equal(flipped.lift_bin, plain.lift_bin[:, :, ::-1])
+
+
+TURNING = EgoMotion(STAMP, np.array([20.0, 1.0, 0]), np.array([0.0, 0, 0.5]))
+
+
+def rolling(row_time_us: float, ego: EgoMotion = TURNING, **changes: object):
+    """A frame of a camera whose rows are read one after the other from a moving car."""
+    shot = replace(image(0.02), row_time_ns=round(row_time_us * 1e3))
+    return frame({"camera": shot}, ego=ego, **changes)
+
+
+def pixels_of(given, model: CameraModel) -> np.ndarray:
+    """Pixels (N, 2) of the cells as the lift table looks them up, NaN where the camera does not see them."""
+    sizes = config()
+    views = central_views(
+        FixedPoints(cell_points(sizes)),
+        [fitted_model(model, sizes.camera)],
+        [camera_from_cells(given, "camera")],
+        [shutter_of(given, "camera", sizes.camera)],
+    )
+    return np.where(views.inner >= 0, views.pixels[:, 0], np.nan)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_row_is_seen_from_where_the_car_is_when_it_is_read(name):
+    # the known answer: for each row its own camera by plain projection, and the cells that fall into it;
+    # 1 ms from row to row of the 64, of which an image that is higher loses its top
+    model, sizes = MODELS[name], config()
+    height = round(model.height_px * 128 / model.width_px)
+    given, small = rolling(1000 * height / model.height_px, model=model), fitted_model(model, sizes.camera)
+    cells, wanted = cell_points(sizes).astype(float), np.full((2048, 2), np.nan)
+    for row in range(small.height_px):
+        seconds = -0.02 + (row + max(0, height - 64) - (height - 1) / 2) * 1e-3
+        then_from_ref = inverse(exp_twist(TURNING.linear_velocity, TURNING.angular_velocity, seconds))
+        pixels, inside = project(small, transform_points(inverse(BASE_FROM_CAMERA) @ then_from_ref, cells))
+        here = inside & (np.abs(pixels[:, 1] - row) <= 0.5)
+        wanted[here] = pixels[here]
+    found, plain = pixels_of(given, model), pixels_of(rolling(0.0, model=model), model)
+    off, without = (np.linalg.norm(each - wanted, axis=1) for each in (found, plain))
+    assert np.isfinite(off).sum() > 200 and np.isnan(off[np.isfinite(wanted[:, 0])]).mean() < 0.03
+    assert np.nanmedian(off) < 0.05 and np.nanpercentile(off, 95) < 0.4
+    assert np.nanmedian(without) > 2.5 * np.nanmedian(off)
+    assert np.nanpercentile(without, 95) > 2.5 * np.nanpercentile(off, 95)
+
+
+def test_a_rolling_shutter_changes_nothing_for_a_car_that_stands_or_whose_motion_is_unknown():
+    sizes = config()
+    plain = CameraSampling(sizes).table(frame({"camera": image()}))
+    shot = replace(image(), row_time_ns=100_000)
+    for speed in (0.0, None):
+        table = CameraSampling(sizes).table(frame({"camera": shot}, speed=speed))
+        assert np.array_equal(table.lift_index, plain.lift_index)
+        assert np.array_equal(table.lift_bin, plain.lift_bin)
+
+
+def test_the_table_uses_the_rows_times():
+    sizes = config()
+    still, moved = (CameraSampling(sizes).table(rolling(us)) for us in (0.0, 1000.0))
+    assert not np.array_equal(still.lift_index, moved.lift_index)
+
+
+def test_what_stands_comes_towards_a_moving_camera():
+    ahead = EgoMotion(STAMP, np.array([10.0, 0, 0]), np.zeros(3))
+    shutter = shutter_of(rolling(1000.0, ahead), "camera", config().camera)
+    assert shutter.row_s == pytest.approx(1e-3) and shutter.middle_row == 31.5
+    assert shutter.longest_s == pytest.approx(0.0315)
+    assert shutter.velocity @ [1.0, 2, 30, 1] == pytest.approx([0, 0, -10])
