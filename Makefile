@@ -38,11 +38,8 @@ lint: $(VENV)/test types ## Check style and types
 types: $(VENV)/test ## Check types alone
 	$(BIN)/mypy mm_fusion
 
-gpu-check: $(VENV)/test ## Run the tests that need an NVIDIA GPU with TensorRT
-	@echo "gpu-check needs an NVIDIA GPU, its driver, and the extra gpu: $(BIN)/pip install -c constraints.txt -e .[gpu]"
-	@echo "It runs the tests marked gpu; the list of what it will cover is empty until the compiled backends exist."
-	@nvidia-smi -L || { echo "mm_fusion: no NVIDIA GPU was found, nothing was checked" >&2; exit 1; }
-	@$(BIN)/python -c "import tensorrt" || { echo "mm_fusion: TensorRT cannot be imported, nothing was checked" >&2; exit 1; }
+gpu-check: $(VENV)/test ## Build engines on an NVIDIA GPU, check and time every backend (MODEL=NAME)
+	$(BIN)/python tools/gpu_check.py $(MODEL)
 	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
 
 environment: $(VENV)/run ## Only make .venv for running

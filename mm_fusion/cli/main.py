@@ -21,6 +21,7 @@ VERBS = {
     "simulate": "make a drive that never happened: recording, live, or training data",
     "train": "train the learned detector on simulated and recorded data",
     "export": "write a trained model as ONNX graphs and half-precision weights",
+    "build-engine": "compile a model with TensorRT for this machine's NVIDIA GPU",
     "benchmark": "time the pipeline, stage by stage, beside plain code for the same work",
 }
 
@@ -60,7 +61,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _import(verb: str) -> ModuleType:
-    return importlib.import_module(f"mm_fusion.cli.{verb}")
+    return importlib.import_module(f"mm_fusion.cli.{verb.replace('-', '_')}")
 
 
 def build_parser(module: ModuleType | None = None, verb: str | None = None) -> argparse.ArgumentParser:

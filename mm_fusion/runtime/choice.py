@@ -34,9 +34,7 @@ def open_graphs(
     A backend that fails later is followed by the next one. Raises `ConfigurationError` for a name or files
     that are none, `BackendError` where the backend does not work here.
     """
-    said = check_files(folder)
-    if has_graphs(folder):
-        _check_one_model(folder, config, said)
+    check_model(folder, config)
     options = Options(threads, spin, profile, report or (lambda text: None))
     if backend != "auto":
         _check_name(backend, folder)
@@ -52,6 +50,13 @@ def open_graphs(
         )
     _check_hashes(folder, config, {name: opened[name].model_hash for name in GRAPHS})
     return opened
+
+
+def check_model(folder: Path, config: LearnedConfig) -> None:
+    """Raise `ConfigurationError` unless a folder's files are whole and of one model."""
+    said = check_files(folder)
+    if has_graphs(folder):
+        _check_one_model(folder, config, said)
 
 
 def _check_name(backend: str, folder: Path) -> None:
