@@ -83,7 +83,10 @@ setup(
         "openvino": ["openvino"],
         # 200 MB installed: not part of `test`, whose test of it skips without
         "ray": ["ray"],
-        "gpu": ["onnxruntime-gpu", "tensorrt"],
+        # torch comes built with CUDA from its own index; JetPack brings TensorRT itself
+        "gpu": ["onnxruntime-gpu", "tensorrt", "safetensors"],
+        # opt-in, under NVIDIA's licence: parses and builds engines without a GPU, for checks alone
+        "rtx": ["tensorrt-rtx"],
         # nuscenes-devkit is installed without its dependencies: what it imports beside ours is cachetools,
         # pyquaternion and scikit-learn.
         "test": [
@@ -96,6 +99,7 @@ setup(
             "colcon-ros",
             "hypothesis",
             "mypy",
+            "openvino",
             "pyquaternion",
             "pytest",
             "ruff",
