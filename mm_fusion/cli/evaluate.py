@@ -1,9 +1,16 @@
-"""`mm-fusion evaluate detections.json --truth BAG` and `mm-fusion evaluate BAG --projection`."""
+"""`mm-fusion evaluate detections.json --truth BAG`, `evaluate --model M --data DIR`, `evaluate BAG
+--projection`.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mm_fusion.evaluation.jobs import Model, Source
+    from mm_fusion.evaluation.model_report import Request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,17 +18,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         type=Path,
+        nargs="?",
         metavar="DETECTIONS",
         help="detections.json, or a recording with a detections_cloud topic; with --projection any recording",
     )
     parser.add_argument("--truth", type=Path, metavar="BAG", help="recording with /ground_truth_cloud")
-    parser.add_argument("--out", type=Path, help="score.json to write; with --projection a folder")
-    parser.add_argument("--against", type=Path, metavar="FILE", help="second detections: paired differences")
+    parser.add_argument("--out", type=Path, help="score.json to write; with --model or --projection a folder")
+    parser.add_argument(
+        "--against",
+        metavar="FILE|MODEL",
+        help="second detections, or with --model a second model: paired differences, and the baseline of mCE "
+        "(default: geometric where faults are evaluated; none: without)",
+    )
     parser.add_argument(
         "--region",
         default="auto",
         choices=("auto", "astyx", "nuscenes", "everywhere"),
-        help="where labels are complete; auto: by the frames that the truth names",
+        help="where labels are complete; auto: by the frames that the truth names, or by the vehicle",
     )
     parser.add_argument("--draws", type=int, default=1000, help="bootstrap draws of runs (default 1000)")
     parser.add_argument(
@@ -30,18 +43,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge calibrations instead: range edges of the LiDAR against edges of the images",
     )
     parser.add_argument("--vehicle", help="vehicle file for --projection; default: found from the recording")
+    _add_model_arguments(parser.add_argument_group("a model on labelled frames"))
+
+
+def _add_model_arguments(group: Any) -> None:
+    group.add_argument("--model", help="geometric, a settings file, a shipped model, or an exported folder")
+    group.add_argument(
+        "--data", type=Path, nargs="+", metavar="DIR", help="folders of simulate --dataset, or recordings"
+    )
+    group.add_argument("--split", default="test", help="split of simulated data (default test)")
+    group.add_argument("--subsets", default="all", help="all, or some of CLR,CL,CR,LR,C,L,R")
+    group.add_argument(
+        "--conditions",
+        default="table",
+        help="table (default: lost, wrong, decalibrated and late sensors), faults (the simulator's, at three "
+        "severities), all, none, or name[@kind][:severity],...",
+    )
+    group.add_argument(
+        "--calibrate",
+        metavar="DIR",
+        help="fit curves of scores on these frames, which must not be the scored ones (default: split val of "
+        "simulated data; none: without)",
+    )
+    group.add_argument("--limit", type=int, metavar="N", help="the first N frames of each folder alone")
+    group.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    group.add_argument("--backend", default="", help="what runs a learned model; default: its own choice")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score, print the tables, write the file; raises `FusionError` for bad input."""
+    """Score, print the tables, write the file or folder; raises `FusionError` for bad input."""
     from mm_fusion.errors import ConfigurationError
 
+    if args.draws < 1:
+        raise ConfigurationError(f"--draws: expected 1 or more, got {args.draws}")
+    if args.model is not None or args.data is not None:
+        return _judge_model(args)
+    if args.source is None:
+        raise ConfigurationError("expected DETECTIONS with --truth BAG, or --model M with --data DIR")
     if args.projection:
         return _judge_projection(args)
     if args.truth is None:
         raise ConfigurationError("expected --truth BAG (or --projection to judge a calibration)")
-    if args.draws < 1:
-        raise ConfigurationError(f"--draws: expected 1 or more, got {args.draws}")
+    return _score_file(args)
+
+
+def _score_file(args: argparse.Namespace) -> int:
     from mm_fusion.evaluation.json_file import check_writable, write_json
     from mm_fusion.evaluation.report import score_report
     from mm_fusion.evaluation.score import evaluate
@@ -54,6 +101,121 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.out, tree)
         print(f"\nwritten {args.out}")
     return 0
+
+
+def _judge_model(args: argparse.Namespace) -> int:
+    from mm_fusion.evaluation.jobs import Workplace
+    from mm_fusion.evaluation.json_file import check_writable, write_json, write_whole
+    from mm_fusion.evaluation.model_report import plan_of, run_plan
+    from mm_fusion.evaluation.report_page import report_html, report_text
+    from mm_fusion.evaluation.report_tree import report_tree
+    from mm_fusion.viewing.report_plots import write_report_plots
+
+    request = _request(args)
+    check_writable(args.out / "report.json")
+    place = Workplace()
+    data = place.data(request.source)
+    plan = plan_of(request, data, [] if request.calibrate is None else place.data(request.calibrate))
+    results = _with_bar(args, lambda progress: run_plan(args.out, plan, request.workers, progress, place))
+    tree, table = report_tree(request, plan, results, data)
+    write_json(args.out / "report.json", tree)
+    if table is not None:
+        write_json(args.out / "calibration.json", table)
+    write_report_plots(args.out, tree)
+    write_whole(args.out / "report.html", report_html(tree))
+    print(report_text(tree))
+    print(f"\nwritten {args.out}: report.html, report.json and pictures")
+    return 0
+
+
+def _with_bar(args: argparse.Namespace, work: Any) -> Any:
+    from tqdm import tqdm
+
+    with tqdm(total=0, unit="frame", disable=args.quiet, smoothing=0.05) as bar:
+
+        def progress(count: int, total: int, what: str) -> None:
+            bar.total = total
+            bar.set_description(what, refresh=False)
+            bar.update(count)
+
+        return work(progress)
+
+
+def _request(args: argparse.Namespace) -> Request:
+    """What is asked for, checked as far as that goes without the data."""
+    from mm_fusion.errors import ConfigurationError
+    from mm_fusion.evaluation.conditions import NAMED, parse_conditions, parse_subsets
+    from mm_fusion.evaluation.jobs import Source
+    from mm_fusion.evaluation.model_report import Request
+
+    for flag, value in (("--model M", args.model), ("--data DIR", args.data), ("--out REPORT", args.out)):
+        if value is None:
+            raise ConfigurationError(f"expected {flag}: a model is judged with --model, --data and --out")
+    if args.source is not None or args.truth is not None:
+        raise ConfigurationError("expected either DETECTIONS with --truth, or --model with --data, got both")
+    for flag in ("limit", "workers"):
+        value = getattr(args, flag)
+        if value is not None and value < 1:
+            raise ConfigurationError(f"--{flag}: expected 1 or more, got {value}")
+    conditions = parse_conditions(args.conditions)
+    faults = any(condition.name not in NAMED for condition in conditions)
+    source = Source(tuple(str(folder) for folder in args.data), args.split, args.region, args.limit)
+    return Request(
+        _model(args.model, args.backend),
+        source,
+        parse_subsets(args.subsets),
+        conditions,
+        _against(args, faults),
+        _calibrate(args, source),
+        args.draws,
+        args.workers,
+    )
+
+
+def _against(args: argparse.Namespace, faults: bool) -> Model | None:
+    name = args.against or ("geometric" if faults and args.model != "geometric" else "none")
+    return None if name == "none" else _model(name, args.backend)
+
+
+def _calibrate(args: argparse.Namespace, source: Source) -> Source | None:
+    """Where curves are fitted: never on what is scored."""
+    from dataclasses import replace
+
+    from mm_fusion.errors import ConfigurationError
+    from mm_fusion.simulation.dataset import MANIFEST, read_manifest
+
+    if args.calibrate == "none":
+        return None
+    if args.calibrate is not None:
+        same = Path(args.calibrate).resolve() in {Path(folder).resolve() for folder in source.folders}
+        shards = (Path(args.calibrate) / MANIFEST).is_file()
+        if same and not (shards and args.split != "val"):
+            raise ConfigurationError(f"--calibrate {args.calibrate}: is what is scored; name other frames")
+        return replace(source, folders=(args.calibrate,), split="val", limit=None)
+    simulated = [folder for folder in source.folders if (Path(folder) / MANIFEST).is_file()]
+    with_val = [folder for folder in simulated if read_manifest(Path(folder))["splits"].get("val")]
+    if len(with_val) < len(source.folders) or args.split == "val":
+        return None
+    return replace(source, split="val")
+
+
+def _model(name: str, backend: str) -> Model:
+    """The model with a digest of its files; raises `ConfigurationError` where the name is none."""
+    import hashlib
+
+    from mm_fusion.evaluation.jobs import Model
+
+    if name == "geometric" or name.endswith((".yaml", ".yml")):
+        from mm_fusion.model_config import load_geometric
+
+        content = load_geometric(name).model_dump_json().encode()
+        return Model(name, hashlib.sha256(content).hexdigest(), "")
+    from mm_fusion.runtime.model_files import find_model
+
+    digest = hashlib.sha256()
+    for file in sorted(path for path in find_model(name).iterdir() if path.is_file()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return Model(name, digest.hexdigest(), backend)
 
 
 def _judge_projection(args: argparse.Namespace) -> int:

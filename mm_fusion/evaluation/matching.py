@@ -121,6 +121,11 @@ def pair_frames(scenes: Sequence[Scene], frames: Sequence[ResultFrame], region: 
     ]
 
 
+def pair_of(scene: Scene, detections: Detections, region: Region, run: int) -> Pair:
+    """Truth and what was detected at its very time."""
+    return _pair(scene, ResultFrame(scene.stamp_ns, "-", {}, detections), region, run)
+
+
 def nearest_partners(truth_ns: np.ndarray, output_ns: np.ndarray) -> np.ndarray:
     """(N,) index of the output for each truth stamp, -1 for none; the nearest pairs are joined first."""
     order = np.argsort(output_ns, kind="stable")

@@ -132,11 +132,8 @@ def match(pairs: Sequence[Pair], class_id: int, distance: float) -> Matches:
     """Each detection, best score first, takes the nearest free truth of its class in its frame if within
     `distance`.
     """
-    rows = [_Row(*row) for pair_index, pair in enumerate(pairs) for row in _rows(pair, pair_index, class_id)]
-    rows.sort(key=lambda row: -row.score)
     truths = [_counted(pair, class_id) for pair in pairs]
-    free = [np.nonzero(mask)[0].tolist() for mask in truths]
-    partner = [_take_nearest(pairs[row.pair], row.index, free[row.pair], distance) for row in rows]
+    rows, partner = _joined(pairs, class_id, distance, truths)
     counts = np.zeros(max((pair.run for pair in pairs), default=-1) + 1, np.int64)
     for pair, mask in zip(pairs, truths):
         counts[pair.run] += int(mask.sum())
@@ -154,6 +151,22 @@ class _Row:
     score: float
     pair: int
     index: int
+
+
+def taken_truths(pairs: Sequence[Pair], class_id: int, distance: float) -> list[tuple[int, int, int]]:
+    """(number of the pair, detection, truth) of every match of a class, best score first."""
+    truths = [_counted(pair, class_id) for pair in pairs]
+    rows, partner = _joined(pairs, class_id, distance, truths)
+    return [(row.pair, row.index, truth) for row, truth in zip(rows, partner) if truth is not None]
+
+
+def _joined(
+    pairs: Sequence[Pair], class_id: int, distance: float, truths: Sequence[NDArray[np.bool_]]
+) -> tuple[list[_Row], list[int | None]]:
+    rows = [_Row(*row) for pair_index, pair in enumerate(pairs) for row in _rows(pair, pair_index, class_id)]
+    rows.sort(key=lambda row: -row.score)
+    free = [np.nonzero(mask)[0].tolist() for mask in truths]
+    return rows, [_take_nearest(pairs[row.pair], row.index, free[row.pair], distance) for row in rows]
 
 
 def _rows(pair: Pair, pair_index: int, class_id: int) -> list[tuple[float, int, int]]:

@@ -41,7 +41,7 @@ def projection_report(tree: Mapping[str, Any]) -> str:
         ]
         title = f"{name}: {part['images']} images, {part['edges']} edges, median {_number(part['median'])} px"
         head = ("turned", "px", "smaller by %", "felt by", "given px", "turned px", "smaller by %")
-        blocks.append(f"{title}\n{_table(head, rows)}")
+        blocks.append(f"{title}\n{table_text(head, rows)}")
     return "\n\n".join(blocks)
 
 
@@ -71,7 +71,7 @@ def _kitti(tree: Mapping[str, Any]) -> str:
         "R11 moderate",
         "occlusion alone",
     )
-    return _table(head, rows) if rows else "no class with truth in the region"
+    return table_text(head, rows) if rows else "no class with truth in the region"
 
 
 def _kitti_rows(tree: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -110,7 +110,7 @@ def _nuscenes(tree: Mapping[str, Any]) -> str:
     rows.append(("mean", "", "", "", "", _percent(scores["map"]), *means))
     head = ("AP, % at", "0.5 m", "1 m", "2 m", "4 m", "mean", "ATE m", "ASE", "AOE rad", "AVE m/s")
     summary = f"sum without attributes (not NDS): {_percent(scores['sum_without_attributes'])}"
-    return f"{_table(head, rows)}\n{summary}"
+    return f"{table_text(head, rows)}\n{summary}"
 
 
 def _recall(tree: Mapping[str, Any]) -> str:
@@ -118,7 +118,7 @@ def _recall(tree: Mapping[str, Any]) -> str:
         (name, _percent(value), _interval(_dig(tree["intervals"], "recall_30m", name)))
         for name, value in tree["recall_30m"].items()
     ]
-    return _table(("recall in 30 m, %", "", "95 %"), rows) if rows else ""
+    return table_text(("recall in 30 m, %", "", "95 %"), rows) if rows else ""
 
 
 def _differences(tree: Mapping[str, Any]) -> str:
@@ -136,7 +136,7 @@ def _differences(tree: Mapping[str, Any]) -> str:
         for key, entry in _leaves(tree["against"])
         if _tells_apart(key, frequent)
     ]
-    return _table(("difference to the other file, points", "", "95 %", "share of draws above 0"), rows)
+    return table_text(("difference to the other file, points", "", "95 %", "share of draws above 0"), rows)
 
 
 def _tells_apart(key: tuple[str, ...], frequent: set[str]) -> bool:
@@ -155,7 +155,7 @@ def _leaves(
             yield from _leaves(value, (*path, key))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, the first to the left, the others to the right."""
     widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
     lines = [

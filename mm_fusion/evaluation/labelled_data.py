@@ -1,0 +1,141 @@
+"""Labelled frames of simulated shards or of a recording, with what scoring asks of them beside."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm_fusion.bags.truth import TruthFrame
+from mm_fusion.config import VehicleConfig
+from mm_fusion.errors import BagError, ResultError
+from mm_fusion.evaluation.drive_again import DriveAgain
+from mm_fusion.evaluation.matching import REGIONS, Region, nearest_partners, runs_of
+from mm_fusion.evaluation.scenes import Camera, Scene
+from mm_fusion.frame import Frame
+from mm_fusion.geometry.transforms import inverse
+
+
+class Frames(Protocol):
+    """Labelled frames of one vehicle, by number."""
+
+    vehicle: VehicleConfig
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    def __getitem__(self, number: int) -> tuple[Frame, TruthFrame]:
+        """Frame and truth; raises `BagError` where its file is broken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledData:
+    """The scored frames of one folder.
+
+    run: (N,) number of the drive of each frame, whose frames follow each other in time. digest: names the
+    content. again: makes other moments of a simulated drive, None where that cannot be. unmatched: truth
+    frames of a recording without a frame within 50 ms.
+    """
+
+    folder: Path
+    frames: Frames
+    region: Region
+    run: NDArray[np.int64]
+    digest: str
+    again: DriveAgain | None = None
+    unmatched: int = 0
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+    @property
+    def vehicle(self) -> VehicleConfig:
+        """The vehicle that the frames were recorded with."""
+        return self.frames.vehicle
+
+    def kinds(self) -> set[str]:
+        """Kinds of sensors that the vehicle carries."""
+        return {str(sensor.kind) for sensor in self.vehicle.sensors.values()}
+
+
+def open_data(folder: Path, split: str, region: str = "auto", limit: int | None = None) -> LabelledData:
+    """The labelled frames of a simulated data set's `split`, or of a recording with truth (all of it).
+
+    limit: score the first so many alone. Raises `BagError` where the folder is neither, has no truth or no
+    frame of that split.
+    """
+    from mm_fusion.simulation.dataset import MANIFEST
+
+    whole = _shards(folder, split) if (folder / MANIFEST).is_file() else _recording(folder)
+    if not len(whole):
+        raise BagError(f"{folder}: has no labelled frame to score")
+    chosen = _region_of(whole.vehicle) if region == "auto" else _named(region)
+    count = len(whole) if limit is None else min(limit, len(whole))
+    return LabelledData(
+        folder, whole.frames, chosen, whole.run[:count], whole.digest, whole.again, whole.unmatched
+    )
+
+
+def _shards(folder: Path, split: str) -> LabelledData:
+    from mm_fusion.simulation.dataset import read_manifest
+    from mm_fusion.simulation.shards import shard_meta
+    from mm_fusion.training.shard_frames import ShardFrames
+
+    frames, manifest = ShardFrames(folder, split), read_manifest(folder)
+    drives = [
+        drive for entry in manifest["splits"][split] for drive in shard_meta(folder / entry["file"])["drives"]
+    ]
+    run = np.repeat(np.arange(len(drives)), [drive["frames"] for drive in drives])
+    again = DriveAgain.of(manifest, split, drives)
+    digest = f"{manifest['hash']} {split} {len(run)}"
+    return LabelledData(folder, frames, REGIONS["everywhere"], run, digest, again)
+
+
+def _recording(path: Path) -> LabelledData:
+    from mm_fusion.bags.truth import read_truth
+    from mm_fusion.offline import input_hashes
+    from mm_fusion.training.recorded_frames import BagFrames
+
+    truths = read_truth(path)
+    frames = BagFrames(path)
+    stamps = np.array([frames[number][0].stamp_ns for number in range(len(frames))], np.int64)
+    partners = nearest_partners(np.array([truth.stamp_ns for truth in truths], np.int64), stamps)
+    digest = input_hashes(path, frames.vehicle, "geometric")
+    name = hashlib.sha256(f"{digest['recording']} {digest['vehicle']}".encode()).hexdigest()
+    return LabelledData(
+        path, frames, REGIONS["everywhere"], runs_of(stamps), name, None, int((partners < 0).sum())
+    )
+
+
+def _region_of(vehicle: VehicleConfig) -> Region:
+    """One camera and a radar: labelled as Astyx is; else within nuScenes' ranges by class."""
+    kinds = [sensor.kind for sensor in vehicle.sensors.values()]
+    return REGIONS["astyx" if kinds.count("camera") == 1 and "radar" in kinds else "nuscenes"]
+
+
+def _named(name: str) -> Region:
+    if name not in REGIONS:
+        raise ResultError(f"unknown region {name!r}; known are auto, {', '.join(REGIONS)}")
+    return REGIONS[name]
+
+
+def cameras_of(frame: Frame) -> Mapping[str, Camera]:
+    """The calibrated cameras of a frame, by name."""
+    placed = frame.calibration.base_from_sensor
+    return {
+        name: Camera(model, inverse(placed[name]))
+        for name, model in frame.calibration.camera_models.items()
+        if name in placed
+    }
+
+
+def scene_of(frame: Frame, truth: TruthFrame) -> Scene:
+    """The truth of a frame as scoring takes it, seen by the frame's cameras."""
+    return Scene(frame.stamp_ns, truth.frame_id, truth.objects, truth.extra, cameras_of(frame), frame.ego)
