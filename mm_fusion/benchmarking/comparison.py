@@ -48,9 +48,9 @@ class Ours:
     """The pipeline as a host runs it: with two threads and more, images are prepared beside the rest."""
 
     def __init__(self, settings: BenchmarkSettings, vehicle: VehicleConfig) -> None:
-        self.detector = LearnedDetector(vehicle, settings.folder, settings.backend)
-        self.pipeline = Pipeline(vehicle, self.detector)
         self.stages = Stopwatch()
+        self.detector = LearnedDetector(vehicle, settings.folder, settings.backend)
+        self.pipeline = Pipeline(vehicle, self.detector, self.stages.measure)
         self.detector.measure = self.stages.measure
         workers = settings.threads - 1
         self._pool = ThreadPoolExecutor(workers, "prepare") if workers > 0 else None
@@ -173,8 +173,8 @@ def _side_by_side(
     for number, load in enumerate(itertools.islice(itertools.cycle(loads), count)):
         frame = load.fresh()
         times["ours"].append(_timed(lambda: ours.detect(frame)))  # noqa: B023
-        ours.stages.end_frame()
         ours.pipeline.examine()  # what a host does while it waits for the next frame
+        ours.stages.end_frame()
         for name, side in plain.items():
             times[name].append(_timed(lambda: side.detect(load)))  # noqa: B023
             side.stages.end_frame()
@@ -212,7 +212,8 @@ def _rest(stages: Stopwatch, whole_ms: Sequence[float], threads: int) -> list[fl
     """Per frame what is no inference: what is left of the whole on one thread, else the sum of stages."""
     if threads == 1:
         return [whole - inference_ms(frame) for whole, frame in zip(whole_ms, stages.frames)]
-    return [sum(frame.values()) - inference_ms(frame) for frame in stages.frames]
+    waited = [sum(frame.values()) - frame.get("health", 0.0) for frame in stages.frames]
+    return [whole - inference_ms(frame) for whole, frame in zip(waited, stages.frames)]
 
 
 def _copy_ms(loads: Sequence[LoadFrame]) -> float:

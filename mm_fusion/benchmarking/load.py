@@ -16,7 +16,7 @@ from mm_fusion.config import VehicleConfig
 from mm_fusion.detections import Detections, empty_detections
 from mm_fusion.errors import BagError, MeasurementError
 from mm_fusion.frame import Frame
-from mm_fusion.measurements import Deferred, Measurement
+from mm_fusion.measurements import CameraImage, Deferred, Measurement
 from mm_fusion.messages.routes import Route, decode, routes
 from mm_fusion.pipeline import Pipeline
 
@@ -125,7 +125,13 @@ def _load_frame(
 def _undecoded(item: Measurement | Deferred) -> Measurement | Deferred:
     if not isinstance(item, Deferred):
         return item
-    return Deferred(item.stamp_ns, item.frame_id, item.size_bytes, item.decode)
+
+    def decode() -> Measurement:
+        found = item.decode()
+        # an image is known again by being the same object: what was made of it before must not help
+        return replace(found) if isinstance(found, CameraImage) else found
+
+    return Deferred(item.stamp_ns, item.frame_id, item.size_bytes, decode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,40 +9,29 @@ from typing import Any
 
 import numpy as np
 
+from mm_fusion.benchmarking.plain_decoding import plain_decode_cloud, plain_decode_jpeg
+from mm_fusion.benchmarking.plain_lift import plain_project
+from mm_fusion.benchmarking.plain_rasters import plain_deskew
 from mm_fusion.measurements import LidarSweep
 from mm_fusion.network_config import LearnedConfig
+
+__all__ = [
+    "PlainApproximateTime",
+    "PlainRosApproximateTime",
+    "plain_copy",
+    "plain_decode_cloud",
+    "plain_decode_jpeg",
+    "plain_decode_jpeg_half",
+    "plain_deskew",
+    "plain_lookup",
+    "plain_project",
+    "plain_raster",
+]
 
 
 def plain_copy(message: Any) -> np.ndarray:
     """One plain copy of a cloud's bytes."""
     return np.frombuffer(message.data, np.uint8).copy()
-
-
-def plain_decode_cloud(message: Any) -> tuple[np.ndarray, ...]:
-    """A cloud's columns by a structured view, as ros2_numpy reads them, finite rows alone."""
-    codes = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
-    layout = {
-        "names": [f.name for f in message.fields],
-        "formats": [codes[f.datatype] for f in message.fields],
-        "offsets": [f.offset for f in message.fields],
-        "itemsize": message.point_step,
-    }
-    points = np.frombuffer(message.data, np.dtype(layout))
-    xyz = np.stack([points["x"], points["y"], points["z"]], axis=1)
-    keep = np.isfinite(xyz).all(axis=1)
-    return (
-        xyz[keep],
-        points["intensity"][keep],
-        points["ring"][keep].astype(np.int16),
-        points["t"][keep].astype(np.int32),
-    )
-
-
-def plain_decode_jpeg(data: np.ndarray) -> np.ndarray:
-    """RGB pixels as cv_bridge and cvtColor give them."""
-    import cv2
-
-    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
 
 
 def plain_decode_jpeg_half(data: np.ndarray) -> np.ndarray:
@@ -130,39 +119,6 @@ class PlainRosApproximateTime(PlainApproximateTime):
             chosen = {topic: stamp, **dict(zip(others, stamps))}
             self.sets.append({name: self.queues[name].pop(at.nanoseconds) for name, at in chosen.items()})
             return
-
-
-def plain_project(
-    xyz_base: np.ndarray, models: Sequence[Any], camera_from_base: Sequence[np.ndarray], in_front: bool = True
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pixels and indices of the points inside each camera's image, by `cv2.projectPoints` per camera.
-
-    in_front: drop what lies behind the camera before projecting, as whoever has seen those points come out
-    mirrored does; without it all points are projected and masked afterwards. Neither notices points that fold
-    back.
-    """
-    import cv2
-
-    zero, seen = np.zeros(3), []
-    for model, matrix in zip(models, camera_from_base):
-        xyz_camera = xyz_base.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
-        index = np.flatnonzero(xyz_camera[:, 2] > 0.1) if in_front else np.arange(len(xyz_base))
-        pixels = cv2.projectPoints(xyz_camera[index], zero, zero, model.matrix, model.distortion)[0][:, 0]
-        end = (model.width_px - 0.5, model.height_px - 0.5)
-        inside = (pixels >= -0.5).all(axis=1) & (pixels < end).all(axis=1) & (xyz_camera[index, 2] > 0.1)
-        seen.append((pixels[inside], index[inside]))
-    return seen
-
-
-def plain_deskew(
-    xyz_base: np.ndarray, time_ns_from_ref: np.ndarray, linear: np.ndarray, angular: np.ndarray
-) -> np.ndarray:
-    """Each point turned and shifted (straight) by its own time, vectorised with scipy's rotations."""
-    from scipy.spatial.transform import Rotation
-
-    seconds = time_ns_from_ref[:, None] * 1e-9
-    turned = Rotation.from_rotvec(angular * seconds).apply(xyz_base)
-    return np.asarray(turned + linear * seconds, np.float32)
 
 
 def plain_lookup(chain: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], stamp_ns: int) -> np.ndarray:
