@@ -12,10 +12,12 @@ import numpy as np
 from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.detections import Detections
 from mm_fusion.frame import Frame
+from mm_fusion.inputs.camera_pixels import camera_slots
 from mm_fusion.measurements import Float64
 from mm_fusion.network_config import LearnedConfig
 from mm_fusion.training.changes import Changed, Frames
 from mm_fusion.training.lies import SensorLies
+from mm_fusion.training.pasting import ObjectPasting
 from mm_fusion.training.photometric import Photometric
 from mm_fusion.training.sensor_jitter import jittered
 from mm_fusion.training.settings import AugmentConfig
@@ -26,20 +28,24 @@ class Augmentation:
 
     def __init__(self, frames: Frames, config: LearnedConfig, settings: AugmentConfig) -> None:
         self._settings = settings
+        self._config = config
+        self._pasting = ObjectPasting(frames, config, settings.paste)
         self._lies = SensorLies(frames, config, settings.lies)
 
     def __call__(
         self, number: int, frame: Frame, truth: TruthFrame, rng: np.random.Generator, progress: float
     ) -> Changed:
         """The changed frame; what lies is what it shows, what is labelled is what it would have shown."""
-        scene, jitter, lies, light = rng.spawn(4)
-        whole = frame
-        frame, _ = self._lies(number, whole, lies)
+        scene, jitter, lies, light, paste = rng.spawn(5)
+        pasted = self._pasting(number, frame, truth, paste, progress)
+        frame, liars = self._lies(number, pasted.frame, lies)
         frame = jittered(frame, self._settings, jitter)
         scene_from_base = drawn_scene(self._settings, scene)
-        truth = replace(truth, objects=moved_objects(truth.objects, scene_from_base))
-        images = (Photometric(self._settings.photometric, light),)
-        return Changed(frame, truth, whole, scene_from_base, images)
+        truth = replace(pasted.truth, objects=moved_objects(pasted.truth.objects, scene_from_base))
+        blind = {slot for name, slot in camera_slots(frame, self._config).items() if name in liars}
+        patches = [patch for patch in pasted.patches if patch.slot not in blind]
+        images = (*patches, Photometric(self._settings.photometric, light))
+        return Changed(frame, truth, pasted.frame, scene_from_base, images)
 
 
 def drawn_scene(settings: AugmentConfig, rng: np.random.Generator) -> Float64:

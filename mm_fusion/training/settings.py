@@ -19,6 +19,14 @@ class DropoutConfig(Section):
     sectors: Share = Field(0.15, description="share of frames in which a sensor loses a wedge")
 
 
+class PasteConfig(Section):
+    """Objects of other frames pasted into a frame."""
+
+    share: Share = Field(0.0, description="share of frames that get some")
+    at_most: Annotated[int, Field(ge=1, le=50)] = Field(6, description="objects in one frame")
+    until: Share = Field(0.8, description="share of the run after which no more are pasted")
+
+
 class AugmentConfig(Section):
     """How frames are changed, each alike for all sensors; a share or size of 0 switches it off."""
 
@@ -33,6 +41,7 @@ class AugmentConfig(Section):
     calibration_m: Annotated[float, Field(ge=0, le=1)] = Field(0.03, description="sigma per axis")
     fewer_sweeps: Share = Field(0.5, description="share of frames in which earlier sweeps are missing")
     lies: Share = Field(0.04, description="share of frames in which a kind of sensor is present but wrong")
+    paste: PasteConfig = PasteConfig()
 
 
 class BalanceConfig(Section):
