@@ -86,7 +86,10 @@ def twist_matrix(ego: EgoMotion) -> Float64:
 
 def velocity_at(ego: EgoMotion, position_base: ArrayLike) -> Float64:
     """v + w x r: the velocity (3,) over ground, in base axes, of what is bolted on at `position_base`."""
-    return ego.linear_velocity + np.cross(ego.angular_velocity, np.asarray(position_base, np.float64))
+    x, y, z = np.asarray(position_base, np.float64)
+    wx, wy, wz = ego.angular_velocity
+    # np.cross spends twenty times as long on finding out what it was given
+    return ego.linear_velocity + np.array([wy * z - wz * y, wz * x - wx * z, wx * y - wy * x])
 
 
 def wrap_velocity(velocity: ArrayLike, ambiguity_mps: float | None) -> np.ndarray:

@@ -7,6 +7,7 @@ where its coverage is above zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +52,8 @@ def camera_shares(
     for number, name in enumerate(names):
         shares[number] = fresh_share(frame, name)
         if not _is_whole(frame.health.get(name)):
-            offset = cell_offsets(frame, name, config, scene_from_base)
-            shares[number] *= healthy_share(frame.health.get(name), _azimuth(offset)).ravel()
+            azimuth, _ = cell_directions(frame, name, config, scene_from_base)
+            shares[number] *= healthy_share(frame.health.get(name), azimuth).ravel()
     return shares
 
 
@@ -69,16 +70,37 @@ def healthy_share(health: SensorHealth | None, azimuth: Float32) -> Float32:
     return np.asarray(health.sector_coverage[_sector(azimuth, count)], np.float32)
 
 
-def cell_offsets(
+def cell_directions(
     frame: Frame, name: str, config: LearnedConfig, scene_from_base: Float64 | None = None
-) -> Float32:
-    """(2, X, Y) f32 m: cells as seen from a sensor, in `base_link` axes."""
-    grid, (size_x, size_y) = config.grid, config.grid.shape
-    x = (grid.x_min + (np.arange(size_x, dtype=np.float32) + 0.5) * grid.cell)[:, None]
-    y = (grid.y_min + (np.arange(size_y, dtype=np.float32) + 0.5) * grid.cell)[None, :]
+) -> tuple[Float32, Float32]:
+    """Azimuth rad in `base_link` axes and distance m (X, Y) f32 of cells as seen from a sensor."""
     m = np.eye(4) if scene_from_base is None else np.linalg.inv(scene_from_base)
     place = m[:2, 3] - frame.calibration.base_from_sensor[name][:2, 3]
-    return np.stack([m[i, 0] * x + m[i, 1] * y + place[i] for i in (0, 1)]).astype(np.float32)
+    grid = (config.grid.x_min, config.grid.y_min, config.grid.cell, *config.grid.shape)
+    if scene_from_base is None:
+        return _kept_directions(grid, tuple(place.tolist()))
+    return _directions(grid, m, place)
+
+
+@lru_cache(maxsize=32)
+def _kept_directions(
+    grid: tuple[float, float, float, int, int], place: tuple[float, float]
+) -> tuple[Float32, Float32]:
+    """Those of a mount that stays where it is: the same in every frame of a vehicle."""
+    return _directions(grid, np.eye(4), np.array(place))
+
+
+def _directions(
+    grid: tuple[float, float, float, int, int], m: Float64, place: Float64
+) -> tuple[Float32, Float32]:
+    x_min, y_min, cell, size_x, size_y = grid
+    x = (x_min + (np.arange(size_x, dtype=np.float32) + 0.5) * cell)[:, None]
+    y = (y_min + (np.arange(size_y, dtype=np.float32) + 0.5) * cell)[None, :]
+    offset = np.stack([m[i, 0] * x + m[i, 1] * y + place[i] for i in (0, 1)]).astype(np.float32)
+    azimuth, distance = np.arctan2(offset[1], offset[0]), np.hypot(*offset)
+    for array in (azimuth, distance):
+        array.setflags(write=False)
+    return azimuth, distance
 
 
 def _lidar_coverage(
@@ -87,11 +109,10 @@ def _lidar_coverage(
     best = np.zeros(config.grid.shape, np.float32)
     for name, sweep in frame.of_kind("lidar").items():
         if name in frame.calibration.base_from_sensor and isinstance(sweep, LidarSweep):
-            offset = cell_offsets(frame, name, config, scene)
-            azimuth = _azimuth(offset)
+            azimuth, distance = cell_directions(frame, name, config, scene)
             looks = sectors_seen(sweep, frame.calibration.base_from_sensor[name])
             share = fresh_share(frame, name) * looks[_sector(azimuth, LIDAR_SECTORS)]
-            share = share * (np.hypot(*offset) <= _reach(vehicle, name))
+            share = share * (distance <= _reach(vehicle, name))
             best = np.maximum(best, share * healthy_share(frame.health.get(name), azimuth))
     return best.astype(np.float32)
 
@@ -103,11 +124,10 @@ def _radar_coverage(
     half = np.radians(config.radar.fov_deg) / 2
     for name, scan in frame.of_kind("radar").items():
         if name in frame.calibration.base_from_sensor and isinstance(scan, RadarScan):
-            offset = cell_offsets(frame, name, config, scene)
-            azimuth = _azimuth(offset)
+            azimuth, distance = cell_directions(frame, name, config, scene)
             forward = frame.calibration.base_from_sensor[name][:2, 0]
             turned = np.abs(_wrapped(azimuth - np.float32(np.arctan2(forward[1], forward[0]))))
-            near = np.hypot(*offset) <= min(config.radar.reach, _reach(vehicle, name))
+            near = distance <= min(config.radar.reach, _reach(vehicle, name))
             share = fresh_share(frame, name) * ((turned <= half) & near)
             best = np.maximum(best, share * healthy_share(frame.health.get(name), azimuth))
     return best.astype(np.float32)
@@ -129,10 +149,6 @@ def _reach(vehicle: VehicleConfig, name: str) -> float:
 
 def _is_whole(health: SensorHealth | None) -> bool:
     return health is None or bool((health.sector_coverage == 1).all())
-
-
-def _azimuth(offset: Float32) -> Float32:
-    return np.asarray(np.arctan2(offset[1], offset[0]), np.float32)
 
 
 def _sector(azimuth: Float32, count: int) -> NDArray[np.int64]:

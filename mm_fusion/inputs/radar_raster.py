@@ -10,8 +10,12 @@ radar measures none. Empty cells are zero throughout.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import groupby
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from mm_fusion.config import EgoBox
 from mm_fusion.frame import Frame
@@ -31,6 +35,7 @@ FULL_COUNT = 32.0
 STRENGTH_LIMIT = 3.0
 LEAST_RESULTANT = 1e-3
 """Mean resultant length at which the spread of velocity is cut off: evenly over the interval."""
+_COLUMNS = ("xyz", "radial_velocity", "strength_db")
 (_X, _Y, _STRENGTH, _VELOCITY, _INTERVAL, _AGE, _HEIGHT) = range(7)
 
 
@@ -44,28 +49,37 @@ class RadarRaster:
     def build(self, frame: Frame, scene_from_base: Float64 | None = None) -> Float32:
         """The raster (C, X, Y) f32 of all calibrated radars, zeros where there are none."""
         rows = [np.zeros((0, 7), np.float32)]
-        for name, scan in sweeps_of(frame, "radar", self._radar.sweeps):
-            if isinstance(scan, RadarScan) and len(scan.xyz):
-                rows.append(self._returns(frame, name, scan, scene_from_base))
+        scans = (
+            each for each in sweeps_of(frame, "radar", self._radar.sweeps) if isinstance(each[1], RadarScan)
+        )
+        for (name, *_), group in groupby(scans, _alike):
+            rows.append(self._returns(frame, name, [scan for _, scan in group], scene_from_base))
         per_metre = self._radar.scale / self._grid.cell
         origin = np.array([self._grid.x_min, self._grid.y_min])
         return np.asarray(raster_of_returns(np.concatenate(rows), origin, per_metre, self._x, self._y))
 
-    def _returns(self, frame: Frame, name: str, scan: RadarScan, scene: Float64 | None) -> Float32:
-        """(N, 7) f32: place on the grid, strength, velocity (NaN unknown), interval, age, height."""
+    def _returns(self, frame: Frame, name: str, scans: list[RadarScan], scene: Float64 | None) -> Float32:
+        """(N, 7) f32 of a radar's scans: place on the grid, strength, velocity (NaN unknown), interval, age,
+        height.
+        """
         base_from_radar = frame.calibration.base_from_sensor[name]
-        scan = scan.select(self._usable(scan, base_from_radar))
-        grid_from_radar = grid_from_base(frame, scan.stamp_ns, scene) @ base_from_radar
+        scan, number = joined(scans)
+        usable = self._usable(scan, base_from_radar)
+        scan, number = scan.select(usable), number[usable]
         # a scene that grows has its speeds grow too, in unchanged places of a grown interval
         growth = 1.0 if scene is None else float(np.sqrt(abs(np.linalg.det(scene[:2, :2]))))
         interval = scan.ambiguity_mps or self._radar.interval_mps
         rows = np.empty((len(scan.xyz), 7), np.float32)
-        rows[:, :2] = transform_points(grid_from_radar, scan.xyz)[:, :2]
         rows[:, _STRENGTH] = normalised_strength(scan, self._radar.strength[scan.strength_kind])
         rows[:, _VELOCITY] = _velocity_over_ground(frame, scan, base_from_radar) * growth
         rows[:, _INTERVAL] = interval * growth
-        rows[:, _AGE] = (frame.stamp_ns - scan.stamp_ns) * 1e-9
-        rows[:, _HEIGHT] = _heights(scan, base_from_radar)
+        ends = np.searchsorted(number, np.arange(len(scans) + 1))
+        for one, begin, end in zip(scans, ends, ends[1:]):
+            xyz, part = scan.xyz[begin:end], rows[begin:end]
+            grid_from_radar = grid_from_base(frame, one.stamp_ns, scene) @ base_from_radar
+            part[:, :2] = transform_points(grid_from_radar, xyz)[:, :2]
+            part[:, _AGE] = (frame.stamp_ns - one.stamp_ns) * 1e-9
+            part[:, _HEIGHT] = _heights(xyz, base_from_radar)
         return rows
 
     def _usable(self, scan: RadarScan, base_from_radar: Float64) -> np.ndarray:
@@ -75,6 +89,21 @@ class RadarRaster:
             xyz = transform_points(base_from_radar, scan.xyz)
             usable &= ~((xyz >= self._box.min) & (xyz <= self._box.max)).all(axis=1)
         return np.asarray(usable)
+
+
+def _alike(named: tuple[str, RadarScan]) -> tuple[str, bool, float | None, str]:
+    """What scans that are worked on together have in common."""
+    name, scan = named
+    return name, scan.compensated, scan.ambiguity_mps, scan.strength_kind
+
+
+def joined(scans: list[RadarScan]) -> tuple[RadarScan, NDArray[np.int64]]:
+    """The returns of several scans of a radar as one of the first's stamp, and (N,) the scan each is from."""
+    number = np.repeat(np.arange(len(scans)), [len(scan.xyz) for scan in scans])
+    if len(scans) == 1:
+        return scans[0], number
+    columns = [np.concatenate([getattr(scan, name) for scan in scans]) for name in _COLUMNS]
+    return replace(scans[0], **dict(zip(_COLUMNS, columns))), number
 
 
 def normalised_strength(scan: RadarScan, norm: StrengthNorm) -> Float32:
@@ -99,11 +128,11 @@ def _velocity_over_ground(frame: Frame, scan: RadarScan, base_from_radar: Float6
     )
 
 
-def _heights(scan: RadarScan, base_from_radar: Float64) -> Float32:
+def _heights(xyz: Float32, base_from_radar: Float64) -> Float32:
     """Heights (N,) m in `base_link`, zeros from a flat radar, most of whose returns lie in its own plane."""
-    if 2 * np.count_nonzero(scan.xyz[:, 2]) <= len(scan.xyz):
-        return np.zeros(len(scan.xyz), np.float32)
-    return transform_points(base_from_radar, scan.xyz)[:, 2]
+    if 2 * np.count_nonzero(xyz[:, 2]) <= len(xyz):
+        return np.zeros(len(xyz), np.float32)
+    return transform_points(base_from_radar, xyz)[:, 2]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
