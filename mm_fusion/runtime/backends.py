@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mm_fusion.errors import BackendError, ConfigurationError
+from mm_fusion.errors import BackendError, ConfigurationError, FusionError
 from mm_fusion.network_config import LearnedConfig
 from mm_fusion.runtime.frame_run import Graphs
 from mm_fusion.runtime.model_files import GRAPHS, has_graphs, has_weights
@@ -66,8 +66,12 @@ def open_backend(name: str, folder: Path, config: LearnedConfig, options: Option
         )
     try:
         return _open(name, folder, config, options)
+    except FusionError:
+        raise
     except (ImportError, OSError) as error:
         raise BackendError(f"{name}: {LIBRARIES[name]} cannot be imported: {error}") from error
+    except Exception as error:  # whatever a library that imports but does not run comes up with
+        raise BackendError(f"{name}: does not work here: {error!r}") from error
 
 
 def _open(name: str, folder: Path, config: LearnedConfig, options: Options) -> Graphs:
