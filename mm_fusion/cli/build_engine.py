@@ -50,9 +50,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str], object]]:
+def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     """What takes words of progress: one line that changes, with the time that has passed."""
     from tqdm import tqdm
 
-    with tqdm(desc="build-engine", bar_format="{desc} [{elapsed}]", leave=False, disable=quiet or None) as bar:
-        yield bar.set_description_str
+    shown = "{desc} [{elapsed}]"
+    with tqdm(desc="build-engine", bar_format=shown, leave=False, disable=quiet or None) as bar:
+        yield lambda text: bar.set_description_str(text)

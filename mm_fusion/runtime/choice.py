@@ -72,7 +72,7 @@ def _check_name(backend: str, folder: Path) -> None:
 def _others(backend: str, folder: Path) -> Sequence[str]:
     """What to go on with when a backend fails, torch last; without a device first: a lost one stays lost."""
     names = [name for name in candidates_for(folder) if name not in (backend, "openvino-bf16", "tensorrt")]
-    order = ("onnxruntime-cpu", "openvino", "onnxruntime", "torch")
+    order: tuple[str, ...] = ("onnxruntime-cpu", "openvino", "onnxruntime", "torch")
     if "onnxruntime-cpu" not in candidates_for(folder):  # then the plain one has no device
         order = ("onnxruntime", "openvino", "torch")
     return [name for name in order if name in names]
