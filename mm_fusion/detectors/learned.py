@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +36,19 @@ class LearnedDetector:
     `detect` belongs to one thread; `prepare` and `prepare_image` may run beside it on any.
     """
 
-    def __init__(self, vehicle: VehicleConfig, folder: Path, backend: str = "auto", threads: int = 1) -> None:
+    def __init__(
+        self,
+        vehicle: VehicleConfig,
+        folder: Path,
+        backend: str = "auto",
+        threads: int = 1,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
         path = folder / "model.yaml"
         if not path.is_file():
             raise ConfigurationError(f"{folder}: expected model.yaml and four graphs; make them with export")
         self.config = load_config(path, LearnedConfig)
-        self._graphs = open_graphs(folder, self.config, backend, threads)
+        self._graphs = open_graphs(folder, self.config, backend, threads, report=report)
         self._vehicle, self._maker = vehicle, InputMaker(self.config, vehicle)
         self._cameras = CameraFeatures(self.config, self._graphs["camera"])
         self._measure: Measure = unmeasured

@@ -20,7 +20,7 @@ from rclpy.publisher import Publisher
 from mm_fusion.config import VehicleConfig
 from mm_fusion.detectors.protocol import Detector
 from mm_fusion.errors import FusionError
-from mm_fusion.messages.encode_status import OK, DiagnosticStatus, encode_diagnostics
+from mm_fusion.messages.encode_status import ERROR, OK, DiagnosticStatus, encode_diagnostics
 from mm_fusion.nodes.dds import prepare_process
 from mm_fusion.nodes.message_types import message_class
 from mm_fusion.nodes.model_swap import Choice, ModelSwap, changed
@@ -103,8 +103,8 @@ class FusionNode(LifecycleNode):
             message_class("diagnostic_msgs/msg/DiagnosticArray"), "/diagnostics", 10
         )
         self._choice = Choice(vehicle.model, self._tree.own("backend"), max(1, self._tree.own("threads")))
-        self._progress(f"loading model {vehicle.model}, compiling and warming up")
-        detector = self._choice.build(vehicle)
+        self._progress(f"loading model {vehicle.model}")
+        detector = self._choice.build(vehicle, self._progress)
         gc.collect()
         gc.freeze()  # what libraries hold lives as long as the node: looking through it again costs 100 ms
         self._vehicle, self._detector = vehicle, detector
@@ -141,7 +141,7 @@ class FusionNode(LifecycleNode):
             return f"model {self._swap.choice.model} is being loaded; set it when that is done"
         if self._vehicle is None:
             return "the node is being configured; set it when that is done"
-        self._swap = ModelSwap(self._vehicle, changed(self._choice, values))
+        self._swap = ModelSwap(self._vehicle, changed(self._choice, values), self._progress)
         self._swap.start()
         self._progress(f"loading model {self._swap.choice.model} beside {self._choice.model}")
         return ""
@@ -152,9 +152,10 @@ class FusionNode(LifecycleNode):
             swap, self._swap = self._swap, None
             self._attempt(lambda: self._end_swap(swap))
         if self._session is not None and self._session.broken:
-            self.get_logger().error(
+            self._progress(
                 f"going back to unconfigured, the detector fails: {self._session.broken}; set another model "
-                "or backend and configure again"
+                "or backend and configure again",
+                ERROR,
             )
             self.trigger_deactivate()
             self.trigger_cleanup()
@@ -175,13 +176,18 @@ class FusionNode(LifecycleNode):
             self._session.use(swap.detector, about)
         self._progress(f"from now on {_words(about())}, made in {swap.took_s:.1f} s")
 
-    def _progress(self, text: str) -> None:
-        self.get_logger().info(text)
-        assert self._diagnostics is not None
+    def _progress(self, text: str, level: int = OK) -> None:
+        if level == OK:
+            self.get_logger().info(text)
+        else:
+            self.get_logger().error(text)
+        publisher = self._diagnostics
+        if publisher is None:
+            return  # a model that is still being loaded when the node is cleaned up
         name = self.get_fully_qualified_name().lstrip("/")
-        status = DiagnosticStatus(f"{name}: state", OK, text, hardware_id=name)
+        status = DiagnosticStatus(f"{name}: state", level, text, hardware_id=name)
         stamp_ns = int(self.get_clock().now().nanoseconds)
-        self._diagnostics.publish(encode_diagnostics([status], stamp_ns, message_class))
+        publisher.publish(encode_diagnostics([status], stamp_ns, message_class))
 
     def _attempt(
         self, work: Callable[[], None], undo: Callable[[], None] = lambda: None, quiet: bool = False

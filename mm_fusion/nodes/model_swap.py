@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mm_fusion.config import VehicleConfig
@@ -23,9 +24,15 @@ class Choice:
     backend: str = "auto"
     threads: int = 1
 
-    def build(self, vehicle: VehicleConfig) -> Detector:
-        """The detector, whose compiled loops and buffers exist; raises `FusionError`."""
-        detector = make_detector(self.model, vehicle, backend=self.backend, threads=self.threads)
+    def build(self, vehicle: VehicleConfig, report: Callable[[str], None]) -> Detector:
+        """The detector, whose compiled loops and buffers exist; raises `FusionError`.
+
+        report: takes progress in words, which for an engine can take minutes.
+        """
+        detector = make_detector(
+            self.model, vehicle, backend=self.backend, threads=self.threads, report=report
+        )
+        report("compiling and warming up")
         warm_up(vehicle, detector, message_class)
         return detector
 
@@ -40,10 +47,11 @@ class Choice:
 class ModelSwap(threading.Thread):
     """Builds what `choice` names; when it has ended either `detector` is there or `error` says why not."""
 
-    def __init__(self, vehicle: VehicleConfig, choice: Choice) -> None:
+    def __init__(self, vehicle: VehicleConfig, choice: Choice, report: Callable[[str], None]) -> None:
         super().__init__(name="model swap", daemon=True)
         self.vehicle = vehicle.model_copy(update={"model": choice.model})
         self.choice = choice
+        self._report = report
         self.detector: Detector | None = None
         self.error = ""
         self.took_s = 0.0
@@ -52,7 +60,7 @@ class ModelSwap(threading.Thread):
         """Build and warm up."""
         began_s = time.monotonic()
         try:
-            self.detector = self.choice.build(self.vehicle)
+            self.detector = self.choice.build(self.vehicle, self._report)
         except FusionError as error:
             self.error = str(error)
         except Exception:

@@ -71,6 +71,7 @@ class Session:
         self._load = Load(deadline_ms or 1e3 / vehicle.alignment.rate_hz, _cameras(vehicle))
         self._outputs = Outputs(node, vehicle)
         self._pool = LatestPool(max(1, min(4, (os.cpu_count() or 1) - 1)), self._on_error)
+        self._drawing = LatestPool(1, self._on_error)  # of its own: images to be encoded never wait for it
         self._detect = DetectThread(
             self._pipeline, self._stages, self._load, self._on_result, self._on_idle, self._on_error
         )
@@ -118,6 +119,7 @@ class Session:
         self._receipts.close()
         self._detect.stop()
         self._pool.close()
+        self._drawing.close()
         if self._node.context.ok():
             self.report()
         self._outputs.close()
@@ -192,7 +194,7 @@ class Session:
         self._stages.add("after_last", (time.perf_counter_ns() - handover.caused_perf_ns) / 1e6)
         self._stages.add("latency", (self._now_ns() - result.stamp_ns) / 1e6)
         for camera in () if shed.overlays else self._outputs.overlays_wanted():
-            self._pool.submit(f"overlay/{camera}", self._overlay(camera, handover, result))
+            self._drawing.submit(camera, self._overlay(camera, handover, result))
 
     def _overlay(self, camera: str, handover: Handover, result: FusionResult) -> Callable[[], None]:
         return lambda: self._outputs.publish_overlay(camera, handover.frame, result)

@@ -191,3 +191,23 @@ def test_a_host_sees_how_long_stages_take(folder: Path) -> None:
     detector.detect(frame_with(items(0)))
     rasters = ["rasters", "raster_encoders"] * 2
     assert seen == [*rasters, *["decode", "camera_encoder"] * 2, "lift", "fusion", "objects"]
+
+
+class Broken:
+    """A graph whose device is gone."""
+
+    input_names = ()
+    model_hash = ""
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        raise RuntimeError("the device is gone")
+
+
+def test_a_backend_that_fails_in_the_middle_is_followed_by_the_next(folder: Path) -> None:
+    detector = LearnedDetector(vehicle(), folder, "onnxruntime")
+    expected = detector.detect(frame_with(items(0)))
+    assert (detector.backend, detector.backend_reason) == ("onnxruntime", "")
+    detector._graphs._state = ("onnxruntime", dict.fromkeys(("camera", "lidar", "radar", "fusion"), Broken()))
+    found = detector.detect(frame_with(items(0)))
+    np.testing.assert_allclose(np.sort(found.score), np.sort(expected.score), atol=1e-3)
+    assert detector.backend != "onnxruntime" and "the device is gone" in detector.backend_reason
