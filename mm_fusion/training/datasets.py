@@ -51,7 +51,7 @@ class SampleDataset:
     ) -> None:
         """turns: draws of the whole run, by which augmentation knows how far it has come."""
         self._frames, self._config, self._augment = frames, config, augment
-        self._seed, self._turns = seed, turns
+        self._seed, self.turns = seed, turns
         self._maker = InputMaker(config, frames.vehicle)
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class SampleDataset:
         changed = Changed(frame, truth, frame)
         if self._augment is not None:
             rng = np.random.default_rng((self._seed, turn, number))
-            changed = self._augment(number, frame, truth, rng, min(1.0, turn / self._turns))
+            changed = self._augment(number, frame, truth, rng, min(1.0, turn / self.turns))
         return self._as_arrays(changed)
 
     def _as_arrays(self, changed: Changed) -> Sample:

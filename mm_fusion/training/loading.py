@@ -12,11 +12,14 @@ from mm_fusion.config import VehicleConfig
 from mm_fusion.detections import CLASSES
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.network_config import LearnedConfig
+from mm_fusion.simulation.dataset import MANIFEST
 from mm_fusion.training.augmentation import Augmentation
 from mm_fusion.training.batches import Collation
 from mm_fusion.training.changes import Frames
 from mm_fusion.training.datasets import SampleDataset, open_frames
+from mm_fusion.training.recorded_frames import BagFrames
 from mm_fusion.training.sampling import MixedBatches, Mixture, make_source, shares_of
+from mm_fusion.training.selected_frames import ShuffledLabels, split_by_runs
 from mm_fusion.training.settings import TrainingConfig
 
 
@@ -29,18 +32,27 @@ class TrainingData:
         settings: TrainingConfig,
         folders: Sequence[Path],
         vehicle: VehicleConfig | None = None,
+        val: Path | None = None,
     ) -> None:
         self._config, self._settings = config, settings
-        frames = [_opened(folder, vehicle) for folder in folders]
+        opened = [_opened(folder, "train", vehicle) for folder in folders]
+        self._held_out = [_opened(val, "val", vehicle)] if val is not None else []
+        if settings.folds > 1:
+            opened, held_out = _folded(opened, settings)
+            self._held_out = self._held_out or held_out
+        frames = [ShuffledLabels(f, settings.seed) for f in opened] if settings.shuffle_labels else opened
         self.shares = shares_of(settings.shares, [len(each) for each in frames])
         classes = [CLASSES.index(name) for name in config.classes]
         self._sources = [make_source(each, settings.balance, classes) for each in frames]
         self._parts = [self._samples(each) for each in frames]
+        self._folders, self._vehicle = folders, vehicle
 
     def loader(self, first: int, workers: int = 0, rank: int = 0, world: int = 1) -> Any:
         """Batches from step `first` on, without end; of process `rank` of `world` that train together."""
         settings = self._settings
         batches = MixedBatches(self._sources, self.shares, settings.batch, settings.seed, first, rank, world)
+        for part in self._parts:
+            part.turns = settings.steps * settings.batch * world
         joined: Any = Mixture(self._parts)
         return DataLoader(
             joined,
@@ -49,14 +61,48 @@ class TrainingData:
             collate_fn=Collation(self._config),
         )
 
+    def held_out(self) -> SampleDataset:
+        """Frames to look at while training, as they are: of `val`, of the fold, or of the data's own `val`.
+
+        Raises `ConfigurationError` where there are none.
+        """
+        found = self._held_out or _own_val(self._folders, self._vehicle)
+        if not found:
+            raise ConfigurationError(
+                "val_every: expected frames to look at; name them with --val, leave out a fold with --folds, "
+                "or give a data set with a val split"
+            )
+        return SampleDataset(found[-1], self._config)
+
     def _samples(self, frames: Frames) -> SampleDataset:
         settings = self._settings
         augment = Augmentation(frames, self._config, settings.augment)
-        return SampleDataset(frames, self._config, augment, settings.seed, settings.steps * settings.batch)
+        return SampleDataset(frames, self._config, augment, settings.seed)
 
 
-def _opened(folder: Path, vehicle: VehicleConfig | None) -> Frames:
-    frames = open_frames(folder, "train", vehicle)
+def _opened(folder: Path, split: str, vehicle: VehicleConfig | None) -> Frames:
+    frames = open_frames(folder, split, vehicle)
     if not len(frames):
         raise ConfigurationError(f"{folder}: expected labelled frames, found none")
     return frames
+
+
+def _folded(opened: Sequence[Frames], settings: TrainingConfig) -> tuple[list[Frames], list[Frames]]:
+    """What is trained on and what is left out; simulated data sets have a split of their own, and stay."""
+    kept: list[Frames] = []
+    left: list[Frames] = []
+    for frames in opened:
+        if not isinstance(frames, BagFrames):
+            kept.append(frames)
+            continue
+        inside, outside = split_by_runs(frames, settings.folds, settings.fold)
+        kept.append(inside)
+        left.append(outside)
+    if not left:
+        raise ConfigurationError("folds: expected a recording among the data, whose runs can be divided")
+    return kept, left
+
+
+def _own_val(folders: Sequence[Path], vehicle: VehicleConfig | None) -> list[Frames]:
+    """The `val` splits of folders that have splits; a recording is no split of its own."""
+    return [_opened(folder, "val", vehicle) for folder in folders if (folder / MANIFEST).is_file()]

@@ -47,7 +47,7 @@ class DetectorModule(lightning.LightningModule):
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """The weighted loss of one batch; raises `FusionError` where it is not finite."""
         with torch.no_grad():
-            inputs = self._dropout(self._chosen(batch["inputs"]))
+            inputs = self._dropout(self.chosen(batch["inputs"]))
             evidence = sensor_evidence(inputs, self.config)
             targets = learnable(batch["targets"], evidence, radius=2)
         losses = self.losses(inputs, targets, evidence)
@@ -62,7 +62,7 @@ class DetectorModule(lightning.LightningModule):
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
 
-    def _chosen(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    def chosen(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """The inputs with the sensors that this run does not train taken away."""
         keep = torch.tensor([float(name in self.settings.sensors) for name in SENSORS])
         keep = keep.to(inputs["coverage"])

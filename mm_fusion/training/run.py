@@ -22,6 +22,7 @@ from mm_fusion.training.loading import TrainingData
 from mm_fusion.training.memory import keep_freed_memory
 from mm_fusion.training.module import DetectorModule
 from mm_fusion.training.settings import TrainingConfig
+from mm_fusion.training.validation import Validation
 
 LAST = "last.ckpt"
 
@@ -48,10 +49,12 @@ def train(
     start: Path | None = None,
     workers: int = 0,
     quiet: bool = False,
+    val: Path | None = None,
 ) -> Path:
     """The newest checkpoint of a run in `out`, trained up to `settings.steps`; goes on with what is there.
 
-    start: another run's checkpoint, whose weights a new run begins with.
+    start: another run's checkpoint, whose weights a new run begins with. val: frames to look at every
+    `val_every` steps; no checkpoint is chosen by them.
 
     Raises `FusionError` where a checkpoint is of another config, a folder holds no labelled frames, or a loss
     is not finite; the last good checkpoint stays.
@@ -59,7 +62,7 @@ def train(
     keep_freed_memory()
     torch.set_float32_matmul_precision("high")
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    frames = TrainingData(config, settings, data, vehicle)
+    frames = TrainingData(config, settings, data, vehicle, val)
     last = out / LAST
     first = _steps_done(last)
     module = DetectorModule(config, settings)
@@ -67,7 +70,7 @@ def train(
         _take_weights(module, start)
     out.mkdir(parents=True, exist_ok=True)
     _write_manifest(config, settings, data, frames.shares, out)
-    trainer = _trainer(settings, out, [] if quiet else [StepsBar(settings.steps)], quiet)
+    trainer = _trainer(settings, out, _callbacks(settings, frames, out, quiet), quiet)
     loader = frames.loader(first, workers, trainer.global_rank, trainer.world_size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -103,6 +106,17 @@ def _steps_done(last: Path) -> int:
         ) from error
 
 
+def _callbacks(settings: TrainingConfig, frames: TrainingData, out: Path, quiet: bool) -> list[Any]:
+    mean = RunningMean(settings.ema)
+    callbacks: list[Any] = [mean]
+    if settings.val_every:
+        held_out = frames.held_out()
+        callbacks.append(
+            Validation(held_out, mean, settings.val_every, settings.val_frames, settings.batch, out)
+        )
+    return callbacks if quiet else [*callbacks, StepsBar(settings.steps)]
+
+
 def _trainer(settings: TrainingConfig, out: Path, callbacks: list[Any], quiet: bool) -> Any:
     # only checkpoints written whole are named `last`: Lightning renames them when they are
     checkpoints = ModelCheckpoint(
@@ -113,7 +127,7 @@ def _trainer(settings: TrainingConfig, out: Path, callbacks: list[Any], quiet: b
         accelerator="auto",
         precision=settings.precision,
         gradient_clip_val=settings.clip,
-        callbacks=[RunningMean(settings.ema), checkpoints, *callbacks],
+        callbacks=[*callbacks, checkpoints],
         logger=TensorBoardLogger(out, name="log", version=""),
         log_every_n_steps=10,
         enable_model_summary=False,

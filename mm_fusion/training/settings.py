@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mm_fusion.config import Section
 
@@ -76,4 +76,19 @@ class TrainingConfig(Section):
         None, description="share of each folder of data in every batch; unset: by their sizes"
     )
     balance: BalanceConfig = BalanceConfig()
+    folds: Annotated[int, Field(ge=1, le=100)] = Field(
+        1, description="parts into which the runs of each recording fall; all but one are trained on"
+    )
+    fold: Annotated[int, Field(ge=0, le=99)] = Field(0, description="the part that is left out")
+    shuffle_labels: bool = Field(False, description="each frame gets another's truth: nothing can be learned")
+    val_every: Annotated[int, Field(ge=0)] = Field(
+        0, description="steps between looks at other frames; 0: none"
+    )
+    val_frames: Annotated[int, Field(ge=1)] = Field(64, description="frames looked at")
     dropout: DropoutConfig = DropoutConfig()
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> TrainingConfig:
+        if self.fold >= self.folds:
+            raise ValueError(f"fold: expected below folds {self.folds}, got {self.fold}")
+        return self

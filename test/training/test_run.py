@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,25 @@ def test_shares_of_another_length_are_refused(one_car: None, tmp_path: Path) -> 
     with pytest.raises(FusionError, match="expected one for each of 1 folders"):
         train(small_config(), settings(2, shares=(0.5, 0.5)), [Path("x")], tmp_path / "a", quiet=True)
     assert not (tmp_path / "a").exists()
+
+
+def test_other_frames_are_looked_at_and_change_nothing(one_car: None, tmp_path: Path) -> None:
+    looked = settings(4, val_every=2, val_frames=3)
+    train(small_config(), looked, [Path("x")], tmp_path / "a", quiet=True, val=Path("y"))
+    lines = [json.loads(line) for line in (tmp_path / "a" / "validation.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert all(math.isfinite(line["loss"]) and 0 <= line["map"] <= 100 for line in lines)
+    assert set(lines[0]) == {"step", "loss", "map", "ap_car"}
+    train(small_config(), settings(4), [Path("x")], tmp_path / "b", quiet=True)
+    a, b = (load_checkpoint(tmp_path / name / "last.ckpt").state_dict() for name in ("a", "b"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_look_without_frames_to_look_at_is_refused(one_car: None, tmp_path: Path) -> None:
+    with pytest.raises(FusionError, match="--val"):
+        train(small_config(), settings(2, val_every=2), [Path("x")], tmp_path, quiet=True)
+    with pytest.raises(FusionError, match="recording"):
+        train(small_config(), settings(2, folds=2), [Path("x")], tmp_path, quiet=True)
 
 
 def test_half_a_checkpoint_is_named_and_kept(one_car: None, tmp_path: Path) -> None:
