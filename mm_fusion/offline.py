@@ -18,15 +18,18 @@ from mm_fusion.bags.read import BagReader, open_bag
 from mm_fusion.config import VehicleConfig, dump_config
 from mm_fusion.detections import CLASSES, FusionResult
 from mm_fusion.detectors.choice import make_detector
+from mm_fusion.detectors.learned import LearnedDetector
+from mm_fusion.detectors.protocol import Detector
 from mm_fusion.errors import BagError
 from mm_fusion.evaluation.detections_file import DetectionsFile, ResultFrame
 from mm_fusion.frame import Frame
 from mm_fusion.messages.routes import routes
 from mm_fusion.pipeline import Pipeline
+from mm_fusion.runtime.model_files import SHIPPED, shipped_models
 
 Progress = Callable[[float], None]
 """Takes the share of the recording that is done, 0..1."""
-AHEAD = 3
+AHEAD = 2
 """Frames that are collected and decoded before the one under detection."""
 PATIENCE_S = 0.1
 """How often a thread that waits looks whether it is still wanted."""
@@ -37,7 +40,7 @@ class OfflineRun:
     """What one run gave: results in order of reference time, and how it went.
 
     stage_ms: duration of each frame's detection by stage; drops: {sensor: {reason: count}} of the whole run;
-    problems: what was wrong with the recording, in words.
+    problems: what was wrong with the recording, in words; backend: what ran a learned model's graphs.
     """
 
     results: list[FusionResult] = field(default_factory=list)
@@ -48,6 +51,7 @@ class OfflineRun:
     interrupted: bool = False
     recorded_s: float = 0.0
     elapsed_s: float = 0.0
+    backend: str = ""
 
     def detections_by_class(self) -> dict[str, int]:
         """Number of detections of each class that occurs."""
@@ -64,8 +68,9 @@ def run_bag(
     that are done. Raises `BagError` where the recording cannot be opened or none of the vehicle's sensors is
     in it.
     """
-    pipeline = Pipeline(vehicle, make_detector(model, vehicle, **options))
-    run = OfflineRun()
+    detector = make_detector(model, vehicle, **options)
+    pipeline = Pipeline(vehicle, detector)
+    run = OfflineRun(backend=backend_of(detector))
     start_s = time.perf_counter()
     with open_bag(path) as reader:
         _check_topics(reader, vehicle, run)
@@ -86,6 +91,11 @@ def run_bag(
     run.drops = pipeline.drops.counts()
     run.explanations = [f"{sensor}: {text}" for (sensor, _), text in pipeline.drops.texts().items()]
     return run
+
+
+def backend_of(detector: Detector) -> str:
+    """Name of what runs a learned detector's graphs, '' for one without."""
+    return detector.backend if isinstance(detector, LearnedDetector) else ""
 
 
 class FramesAhead:
@@ -186,8 +196,8 @@ def input_hashes(path: Path, vehicle: VehicleConfig, model: str) -> dict[str, st
 
 
 def _model_bytes(model: str) -> bytes:
-    """What a model is, wherever it lies: a file's bytes, all files of a folder, or a shipped one's name."""
-    path = Path(model)
+    """What a model is, wherever it lies: a file's bytes, all files of a folder, or the name of neither."""
+    path = SHIPPED / model if model in shipped_models() else Path(model)
     if path.is_dir():
         return b"".join(file.read_bytes() for file in sorted(path.iterdir()) if file.is_file())
     return path.read_bytes() if path.is_file() else model.encode()

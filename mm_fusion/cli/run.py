@@ -28,9 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|FOLDER",
         help="detections.json; for many bags a folder",
     )
-    parser.add_argument("--model", help="geometric, or a settings file; default: the vehicle file's")
+    parser.add_argument(
+        "--model", help="geometric, a settings file, or a learned model; default: the vehicle's"
+    )
     parser.add_argument("--only", help="use these sensors alone, by name or kind, with commas (lidar,radar)")
-    parser.add_argument("--backend", help="what runs the graphs of a learned model")
+    parser.add_argument("--backend", help="what runs a learned model's graphs (default auto)")
     parser.add_argument("--threads", type=int, help="threads of the backend")
     parser.add_argument("--workers", type=int, help="bags at a time (default: one per core; with ray: all)")
     parser.add_argument(
@@ -134,6 +136,8 @@ def _print_table(out: Path, done: OfflineRun) -> None:
     print(f"frames      {len(done.results)}")
     print(f"detections  {_counts(done.detections_by_class())}")
     print(f"drops       {_drops(done.drops)}")
+    if done.backend:
+        print(f"backend     {done.backend}")
     print(f"detect      p50 {detect[0]:.1f} ms, p95 {detect[1]:.1f} ms")
     print(f"time        {done.recorded_s:.1f} s recorded in {done.elapsed_s:.1f} s{speed}")
     print(f"written     {out}")
@@ -154,11 +158,13 @@ def _run_many(args: argparse.Namespace, vehicle: VehicleConfig, model: str) -> i
     from mm_fusion.detectors.choice import make_detector
     from mm_fusion.many_bags.conductor import outcomes
     from mm_fusion.many_bags.folder import ResultFolder, names_of
+    from mm_fusion.offline import backend_of
 
     names = names_of(args.bag)
     options = _options(args)
-    # what is wrong with model or backend is said once, before any work
-    make_detector(model, vehicle, **options)
+    # what is wrong with model or backend is said once, before any work, and one backend serves all bags
+    if backend := backend_of(make_detector(model, vehicle, **options)):
+        options["backend"] = backend
     engine, failed = _engine(args, len(names)), 0
     try:
         folder = ResultFolder(Path(args.out), options)
@@ -182,8 +188,10 @@ def _task(
 ) -> BagTask:
     """A task whose paths mean the same in any process."""
     from mm_fusion.many_bags.tasks import BagTask
+    from mm_fusion.runtime.model_files import shipped_models
 
-    absolute = str(Path(model).resolve()) if Path(model).exists() else model
+    named = model in ("geometric", *shipped_models()) or not Path(model).exists()
+    absolute = model if named else str(Path(model).resolve())
     return BagTask(name, bag.absolute(), vehicle, absolute, options, known)
 
 
