@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -41,7 +41,7 @@ class LabelledData:
 
     run: (N,) number of the drive of each frame, whose frames follow each other in time. digest: names the
     content. again: makes other moments of a simulated drive, None where that cannot be. unmatched: truth
-    frames of a recording without a frame within 50 ms.
+    frames of a recording without a frame within 50 ms. split: of a simulated data set.
     """
 
     folder: Path
@@ -51,6 +51,7 @@ class LabelledData:
     digest: str
     again: DriveAgain | None = None
     unmatched: int = 0
+    split: str | None = None
 
     def __len__(self) -> int:
         return len(self.run)
@@ -78,9 +79,7 @@ def open_data(folder: Path, split: str, region: str = "auto", limit: int | None 
         raise BagError(f"{folder}: has no labelled frame to score")
     chosen = _region_of(whole.vehicle) if region == "auto" else _named(region)
     count = len(whole) if limit is None else min(limit, len(whole))
-    return LabelledData(
-        folder, whole.frames, chosen, whole.run[:count], whole.digest, whole.again, whole.unmatched
-    )
+    return replace(whole, region=chosen, run=whole.run[:count])
 
 
 def _shards(folder: Path, split: str) -> LabelledData:
@@ -95,7 +94,7 @@ def _shards(folder: Path, split: str) -> LabelledData:
     run = np.repeat(np.arange(len(drives)), [drive["frames"] for drive in drives])
     again = DriveAgain.of(manifest, split, drives)
     digest = f"{manifest['hash']} {split} {len(run)}"
-    return LabelledData(folder, frames, REGIONS["everywhere"], run, digest, again)
+    return LabelledData(folder, frames, REGIONS["everywhere"], run, digest, again, split=split)
 
 
 def _recording(path: Path) -> LabelledData:

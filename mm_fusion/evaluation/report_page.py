@@ -74,7 +74,7 @@ def _heading(tree: Mapping[str, Any]) -> str:
 def tables_of(tree: Mapping[str, Any]) -> list[Table]:
     """Every table that the report has numbers for."""
     found = [_subsets(tree), _classes(tree), *_kitti(tree), _conditions(tree), _robustness(tree)]
-    found += [_velocity(tree), _calibration(tree), _variance(tree), _aims(tree)]
+    found += [_velocity(tree), _calibration(tree), _calibration_by_class(tree), _variance(tree), _aims(tree)]
     return [table for table in found if table.rows]
 
 
@@ -188,6 +188,18 @@ def _calibration(tree: Mapping[str, Any]) -> Table:
         for name, part in tree["calibration"].items()
     ]
     return Table("Calibration of scores", head, rows, "", ("reliability.png",))
+
+
+def _calibration_by_class(tree: Mapping[str, Any]) -> Table:
+    """ECE as given > after fitting, by class and mode."""
+    parts = tree["calibration"]
+    names = [name for name in tree["subsets"][tree["full"]]["truths"] if name != "unknown"]
+    rows = []
+    for name in names:
+        cells = [part["classes"].get(name) for part in parts.values()]
+        known = [("-", None) if cell is None else (number(cell["ece"]), cell["ece_after"]) for cell in cells]
+        rows.append([name, *(one if after is None else f"{one} > {number(after)}" for one, after in known)])
+    return Table("ECE by class and mode, % (as given > after fitting)", ["class", *parts], rows)
 
 
 def _variance(tree: Mapping[str, Any]) -> Table:

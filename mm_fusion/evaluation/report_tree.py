@@ -57,7 +57,7 @@ def report_tree(
         "version": VERSION,
         "model": {"name": request.model.name, "digest": request.model.digest},
         "against": None if request.against is None else {"name": request.against.name},
-        "data": [_data_tree(one, request) for one in data],
+        "data": [_data_tree(one) for one in data],
         "full": plan.full,
         "settings": SETTINGS,
         "subsets": {
@@ -77,10 +77,10 @@ def report_tree(
     return tree, table
 
 
-def _data_tree(data: LabelledData, request: Request) -> dict[str, Any]:
+def _data_tree(data: LabelledData) -> dict[str, Any]:
     return {
         "name": data.folder.name,
-        "split": request.source.split if data.again is not None else None,
+        "split": data.split,
         "frames": len(data),
         "runs": int(data.run.max()) + 1,
         "truth_without_frame": data.unmatched,
