@@ -74,7 +74,7 @@ def cell_directions(
     frame: Frame, name: str, config: LearnedConfig, scene_from_base: Float64 | None = None
 ) -> tuple[Float32, Float32]:
     """Azimuth rad in `base_link` axes and distance m (X, Y) f32 of cells as seen from a sensor."""
-    m = np.eye(4) if scene_from_base is None else np.linalg.inv(scene_from_base)
+    m = np.asarray(np.eye(4) if scene_from_base is None else np.linalg.inv(scene_from_base), np.float64)
     place = m[:2, 3] - frame.calibration.base_from_sensor[name][:2, 3]
     grid = (config.grid.x_min, config.grid.y_min, config.grid.cell, *config.grid.shape)
     if scene_from_base is None:

@@ -35,7 +35,6 @@ FULL_COUNT = 32.0
 STRENGTH_LIMIT = 3.0
 LEAST_RESULTANT = 1e-3
 """Mean resultant length at which the spread of velocity is cut off: evenly over the interval."""
-_COLUMNS = ("xyz", "radial_velocity", "strength_db")
 (_X, _Y, _STRENGTH, _VELOCITY, _INTERVAL, _AGE, _HEIGHT) = range(7)
 
 
@@ -49,11 +48,11 @@ class RadarRaster:
     def build(self, frame: Frame, scene_from_base: Float64 | None = None) -> Float32:
         """The raster (C, X, Y) f32 of all calibrated radars, zeros where there are none."""
         rows = [np.zeros((0, 7), np.float32)]
-        scans = (
-            each for each in sweeps_of(frame, "radar", self._radar.sweeps) if isinstance(each[1], RadarScan)
-        )
+        found = sweeps_of(frame, "radar", self._radar.sweeps)
+        scans = [(name, scan) for name, scan in found if isinstance(scan, RadarScan)]
         for (name, *_), group in groupby(scans, _alike):
-            rows.append(self._returns(frame, name, [scan for _, scan in group], scene_from_base))
+            alike = [scan for _, scan in group]
+            rows.append(self._returns(frame, name, alike, scene_from_base))
         per_metre = self._radar.scale / self._grid.cell
         origin = np.array([self._grid.x_min, self._grid.y_min])
         return np.asarray(raster_of_returns(np.concatenate(rows), origin, per_metre, self._x, self._y))
@@ -102,8 +101,13 @@ def joined(scans: list[RadarScan]) -> tuple[RadarScan, NDArray[np.int64]]:
     number = np.repeat(np.arange(len(scans)), [len(scan.xyz) for scan in scans])
     if len(scans) == 1:
         return scans[0], number
-    columns = [np.concatenate([getattr(scan, name) for scan in scans]) for name in _COLUMNS]
-    return replace(scans[0], **dict(zip(_COLUMNS, columns))), number
+    one = replace(
+        scans[0],
+        xyz=np.concatenate([scan.xyz for scan in scans]),
+        radial_velocity=np.concatenate([scan.radial_velocity for scan in scans]),
+        strength_db=np.concatenate([scan.strength_db for scan in scans]),
+    )
+    return one, number
 
 
 def normalised_strength(scan: RadarScan, norm: StrengthNorm) -> Float32:
