@@ -39,10 +39,10 @@ class OpenVinoBackend:
         except Exception as error:
             raise BackendError(f"openvino: {path}: cannot be compiled: {_first_line(error)}") from error
         self._tensors = {
-            each.get_any_name(): Tensor(tuple(each.shape), np.dtype(each.element_type.to_dtype()))
-            for each in self._model.inputs
+            _given_name(each): Tensor(tuple(each.shape), np.dtype(each.element_type.to_dtype()))
+            for each in read.inputs
         }
-        self._outputs = [_output_name(each) for each in read.outputs]
+        self._outputs = [_given_name(each) for each in read.outputs]
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -77,9 +77,9 @@ def _runtime() -> Any:
     return openvino.Core()
 
 
-def _output_name(output: Any) -> str:
-    """The name that the file gives it: a tensor that passes through Identity has several."""
-    return str(output.get_node().get_friendly_name()).split("/sink_port_")[0]
+def _given_name(port: Any) -> str:
+    """The name that the file gives an input or output: where Identity or Cast were, it has several."""
+    return str(port.get_node().get_friendly_name()).split("/sink_port_")[0]
 
 
 def _first_line(error: Exception) -> str:

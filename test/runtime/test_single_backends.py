@@ -112,3 +112,22 @@ def test_openvino_names_what_it_cannot_compile(tmp_path: Path, exported: Path) -
     onnx.save(model, tmp_path / "lidar.onnx")
     with pytest.raises(BackendError, match=r"openvino: .*lidar\.onnx: cannot be compiled"):
         open_one("openvino", tmp_path / "lidar.onnx")
+
+
+def test_an_input_that_is_cast_at_once_keeps_its_name(library: str, tmp_path: Path) -> None:
+    """OpenVINO gives the tensor the cast's name too, and calls it by either."""
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto
+    nodes = [
+        helper.make_node("Cast", ["raster"], ["_to_copy"], to=kind.FLOAT16),
+        helper.make_node("Relu", ["_to_copy"], ["half"]),
+        helper.make_node("Cast", ["half"], ["features"], to=kind.FLOAT),
+    ]
+    values = [helper.make_tensor_value_info(n, kind.FLOAT, [1, 2]) for n in ("raster", "features")]
+    graph = helper.make_graph(nodes, "half", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, tmp_path / "lidar.onnx")
+    opened = open_one(library, tmp_path / "lidar.onnx")
+    assert opened.input_names == ("raster",)
+    found = opened.run({"raster": np.array([[-1, 2]], np.float32)})
+    assert {name: array.tolist() for name, array in found.items()} == {"features": [[0, 2]]}
