@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mm_fusion.frame import Calibration, SensorHealth
-from mm_fusion.geometry.cameras import FixedPoints, central_views, project
+from mm_fusion.geometry.cameras import FixedPoints, Shutter, central_views, project, project_many
 from mm_fusion.geometry.motion import exp_twist
 from mm_fusion.geometry.transforms import from_rpy_deg, inverse, transform_points
 from mm_fusion.inputs.camera_pixels import fitted_model
@@ -198,3 +198,35 @@ def test_what_stands_comes_towards_a_moving_camera():
     assert shutter.row_s == pytest.approx(1e-3) and shutter.middle_row == 31.5
     assert shutter.longest_s == pytest.approx(0.0315)
     assert shutter.velocity @ [1.0, 2, 30, 1] == pytest.approx([0, 0, -10])
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_views_are_those_of_plain_projection_best_first(keep):
+    # every kind of lens, turned evenly, and points whose number is no multiple of a run
+    rng, models = np.random.default_rng(keep), list(MODELS.values())
+    xyz = np.sort(rng.uniform((-30, -30, -1), (30, 30, 3), (1001, 3)), axis=0).astype(np.float32)
+    turns = [from_rpy_deg((0, 0, 60 * k), (0, 0, 0)) @ BASE_FROM_CAMERA for k in range(2 * len(models))]
+    matrices, models = np.array([inverse(turn) for turn in turns]), models * 2
+    views = central_views(FixedPoints(xyz), models, matrices, [Shutter()] * len(models), keep)
+    pixels, visible = project_many(xyz, models, matrices)
+    sizes = np.array([(m.width_px, m.height_px) for m in models], np.float32)[:, None]
+    inner = (np.minimum(pixels + 0.5, sizes - 0.5 - pixels) / sizes).min(axis=2)
+    inner = np.where(visible, np.maximum(inner, 0), -1)
+    order = np.argsort(-inner, axis=0, kind="stable")[:keep].T
+    best = np.take_along_axis(inner, order.T, axis=0).T
+    assert np.allclose(views.inner, best, atol=1e-6) and (best[:, 0] >= 0).sum() > 300
+    seen = best >= 0
+    sharp = seen & (np.abs(views.inner - best) < 1e-6)
+    rows = np.arange(len(xyz))[:, None]
+    agrees = views.camera == order
+    assert agrees[sharp].mean() > 0.99
+    where = np.broadcast_to(rows, order.shape)[seen & agrees]
+    assert np.allclose(views.pixels[seen & agrees], pixels[order[seen & agrees], where], atol=1e-3)
+
+
+def test_no_camera_has_no_views():
+    views = central_views(FixedPoints(np.ones((5, 3), np.float32)), [], np.zeros((0, 4, 4)), [])
+    assert (views.inner == -1).all()
+    assert (
+        len(central_views(FixedPoints(np.ones((0, 3), np.float32)), [], np.zeros((0, 4, 4)), []).inner) == 0
+    )
