@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections import Counter
@@ -48,6 +49,8 @@ def write_graph(model: FusionModel, name: str, path: Path, model_hash: str) -> N
     """The graph `name` of `model` at `path`, whole or not at all; nodes are named by their modules."""
     module, inputs, input_names, output_names = graph_of(model, name)
     partial = path.with_suffix(".partial.onnx")
+    # the exporter warns of every library that it could do with
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -62,6 +65,7 @@ def write_graph(model: FusionModel, name: str, path: Path, model_hash: str) -> N
         )
     program.save(str(partial), external_data=False)
     graph = onnx.load(partial)
+    _drop_sums_of_one(graph)
     _name_nodes(graph)
     _shrink_choices(graph)
     save_graph(graph, path, model_hash)
@@ -105,6 +109,20 @@ def _shrink_choices(graph: onnx.ModelProto) -> None:
         tensor.CopyFrom(onnx.numpy_helper.from_array(single, tensor.name))
         for info in [each for each in shapes if each.name == tensor.name]:
             shapes.remove(info)
+
+
+def _drop_sums_of_one(graph: onnx.ModelProto) -> None:
+    """Sums over an axis of length one, as over a single lift slot, become the array without that axis."""
+    shapes = {each.name: each.type.tensor_type.shape.dim for each in graph.graph.value_info}
+    axes_of = {each.name: onnx.numpy_helper.to_array(each) for each in graph.graph.initializer}
+    for node in graph.graph.node:
+        if node.op_type != "ReduceSum" or len(node.input) < 2 or node.input[0] not in shapes:
+            continue
+        kept = next((each.i for each in node.attribute if each.name == "keepdims"), 1)
+        axes, dims = axes_of.get(node.input[1]), shapes[node.input[0]]
+        if axes is not None and len(axes) and not kept and all(dims[axis].dim_value == 1 for axis in axes):
+            node.op_type = "Squeeze"
+            del node.attribute[:]
 
 
 def _scope_of(scopes: str) -> str:
