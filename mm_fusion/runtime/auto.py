@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from mm_fusion import __version__
 from mm_fusion.errors import BackendError, FusionError
 from mm_fusion.inputs.arrays import NetworkInputs
 from mm_fusion.network_config import LearnedConfig
@@ -163,6 +164,7 @@ def _key(folder: Path, candidates: Sequence[str], options: Options) -> str:
     }
     asks_gpu = "tensorrt" in candidates or _onnxruntime_gpu()
     words = {
+        "mm_fusion": __version__,
         "files": {path.name: _digest(path) for path in _files(folder)},
         "candidates": list(candidates),
         "versions": versions,

@@ -13,8 +13,8 @@ from mm_fusion.errors import BackendError
 class Device(Protocol):
     """What an engine needs of a device; arrays there are torch tensors."""
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
-        """A tensor on the device."""
+    def zeros(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+        """A tensor on the device: an engine that runs before anything is sent must not meet wild indices."""
         ...
 
     def staging(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
@@ -53,9 +53,9 @@ class CudaDevice:
         self._device = torch.device("cuda", 0)
         self._stream = torch.cuda.Stream(self._device)
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
+    def zeros(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         """A tensor on the device."""
-        return self._torch.empty(shape, dtype=self._type(dtype), device=self._device)
+        return self._torch.zeros(shape, dtype=self._type(dtype), device=self._device)
 
     def staging(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         """A tensor in pinned memory."""
@@ -72,6 +72,7 @@ class CudaDevice:
 
     def recorded(self, launch: Callable[[], None]) -> Callable[[], None]:
         """The launch as a CUDA graph, or as it is where it cannot be captured."""
+        self._torch.cuda.synchronize(self._device)  # the zeros were written on another stream
         launch()  # what is set up at a first launch must not be captured
         self._stream.synchronize()
         graph = self._torch.cuda.CUDAGraph()

@@ -29,6 +29,7 @@ class TensorRtBackend:
     def __init__(self, trt: Any, plan: bytes, name: str, model_hash: str, device: Device) -> None:
         self._name, self._hash, self._device = name, model_hash, device
         self._lock, self._turn = threading.Lock(), 0
+        self._sent: Callable[[], None] = lambda: None
         self._logger = make_logger(trt)
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
@@ -72,7 +73,7 @@ class TensorRtBackend:
     def _make_buffers(self) -> None:
         every = {**self._inputs, **self._outputs}
         try:
-            self._memory = {n: self._device.empty(t.shape, t.dtype) for n, t in every.items()}
+            self._memory = {n: self._device.zeros(t.shape, t.dtype) for n, t in every.items()}
             self._staging = {n: self._device.staging(t.shape, t.dtype) for n, t in every.items()}
             for name, tensor in self._memory.items():
                 self._context.set_tensor_address(name, tensor.data_ptr())
@@ -89,6 +90,7 @@ class TensorRtBackend:
             raise BackendError(f"tensorrt: {self._name}: did not run: {self._logger.last_words()}")
 
     def _send(self, given: Arrays, here: dict[str, DeviceArray]) -> None:
+        self._sent()  # nobody may have waited since the last run: its copies still read what is written now
         with self._device.ordered():
             for name, array in given.items():
                 # numpy writes: what comes may be read-only, which torch does not take
@@ -97,6 +99,7 @@ class TensorRtBackend:
             for name, other in here.items():
                 if name in self._inputs:
                     self._memory[name].copy_(other.tensor, non_blocking=True)
+        self._sent = self._device.mark()
 
     def _received(self) -> Arrays:
         with self._device.ordered():

@@ -11,7 +11,7 @@ import pytest
 
 from mm_fusion.errors import BackendError
 from mm_fusion.runtime.engine_builder import PROFILES, Job, build_plan, build_plans, network_flags
-from mm_fusion.runtime.model_files import GRAPHS
+from mm_fusion.runtime.model_files import GRAPHS, find_model, shipped_models
 from test.runtime import fake_tensorrt
 
 
@@ -91,6 +91,16 @@ def test_really_parses_and_builds_every_graph(exported: Path, tmp_path: Path) ->
     assert any("fusion: Building engine" in text for text in said)
     timing.write_bytes(b"no timing cache at all")
     build_plans(Job(onnx[2:3], (str(plans[2]),), "quick", str(timing), "tensorrt_rtx"), said.append)
+
+
+@needs_rtx
+@pytest.mark.parametrize("model", shipped_models())
+def test_really_builds_what_is_shipped(model: str, tmp_path: Path) -> None:
+    folder = find_model(model)
+    onnx = tuple(str(folder / f"{name}.onnx") for name in GRAPHS)
+    plans = tuple(str(tmp_path / f"{name}.plan") for name in GRAPHS)
+    build_plans(Job(onnx, plans, "quick", "", "tensorrt_rtx"), lambda text: None)
+    assert all(Path(plan).is_file() for plan in plans)
 
 
 @needs_rtx
