@@ -206,6 +206,8 @@ class Session:
             )
 
     def _on_error(self, error: Exception) -> None:
+        if not self._node.context.ok():
+            return  # interrupted: nothing can be published any more
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         self._node.get_logger().error(f"unexpected error, going on: {text}", throttle_duration_sec=10.0)
 

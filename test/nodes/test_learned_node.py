@@ -37,12 +37,10 @@ from mm_fusion.training.export import export_model
 from test.network.scene import small_config
 
 from .conftest import FRAMES, PERIOD_NS, START_NS
-from .test_end_to_end import clouds, play_through
+from .test_end_to_end import PATIENT, clouds, play_through
 
 pytestmark = pytest.mark.ros
 Start = Callable[..., Child]
-PATIENT = "deadline_ms:=60000"
-"""Tests run on busy machines: no load is shed."""
 
 
 def skipped(drops: dict[str, dict[str, int]]) -> int:
@@ -78,7 +76,7 @@ def test_what_is_encoded_early_and_beside_gives_the_bytes_of_doing_it_in_turn(
     start: Start, tiny_bag: Path, vehicle: VehicleConfig, vehicle_file: Path, folder: Path, tmp_path: Path
 ) -> None:
     out, log = tmp_path / "out.mcap", tmp_path / "receipts.mcap"
-    parameters = [f"model:={folder}", "backend:=onnxruntime", f"record_receipts:={log}", PATIENT]
+    parameters = [f"model:={folder}", "backend:=onnxruntime", f"record_receipts:={log}"]
     node = play_through(start, tiny_bag, vehicle_file, out, *parameters)
     assert node.stop() == 0
     live = clouds(out)
