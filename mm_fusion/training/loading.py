@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from mm_fusion.config import VehicleConfig
@@ -18,7 +20,7 @@ from mm_fusion.training.batches import Collation
 from mm_fusion.training.changes import Frames
 from mm_fusion.training.datasets import SampleDataset, open_frames
 from mm_fusion.training.recorded_frames import BagFrames
-from mm_fusion.training.sampling import MixedBatches, Mixture, make_source, shares_of
+from mm_fusion.training.sampling import MixedBatches, Mixture, class_presence, make_source, shares_of
 from mm_fusion.training.selected_frames import ShuffledLabels, split_by_runs
 from mm_fusion.training.settings import TrainingConfig
 
@@ -40,10 +42,12 @@ class TrainingData:
         if settings.folds > 1:
             opened, held_out = _folded(opened, settings)
             self._held_out = self._held_out or held_out
+        for folder, each in zip(folders, opened):
+            _check_sensors(folder, each, config, settings)
         frames = [ShuffledLabels(f, settings.seed) for f in opened] if settings.shuffle_labels else opened
         self.shares = shares_of(settings.shares, [len(each) for each in frames])
-        classes = [CLASSES.index(name) for name in config.classes]
-        self._sources = [make_source(each, settings.balance, classes) for each in frames]
+        present = [_presence(folder, each, config) for folder, each in zip(folders, frames)]
+        self._sources = [make_source(f, each, settings.balance) for f, each in zip(frames, present)]
         self._parts = [self._samples(each) for each in frames]
         self._folders, self._vehicle = folders, vehicle
 
@@ -84,7 +88,42 @@ def _opened(folder: Path, split: str, vehicle: VehicleConfig | None) -> Frames:
     frames = open_frames(folder, split, vehicle)
     if not len(frames):
         raise ConfigurationError(f"{folder}: expected labelled frames, found none")
+    if vehicle is not None and _kinds(frames.vehicle) != _kinds(vehicle):
+        raise ConfigurationError(
+            f"{folder}: data of another vehicle: expected sensors {', '.join(vehicle.sensors)}, got "
+            f"{', '.join(frames.vehicle.sensors)}; leave --vehicle out, or name its own"
+        )
     return frames
+
+
+def _kinds(vehicle: VehicleConfig) -> dict[str, str]:
+    return {name: sensor.kind for name, sensor in vehicle.sensors.items()}
+
+
+def _check_sensors(folder: Path, frames: Frames, config: LearnedConfig, settings: TrainingConfig) -> None:
+    """Raise `ConfigurationError` where the model cannot take the vehicle's sensors, or none is trained."""
+    kinds = list(_kinds(frames.vehicle).values())
+    cameras, most = kinds.count("camera"), config.camera.max_cameras
+    if "camera" in settings.sensors and cameras > most:
+        raise ConfigurationError(
+            f"{folder}: data of another vehicle: expected at most {most} cameras for config {config.name}, "
+            f"got {cameras}; raise max_cameras, or choose a config for it"
+        )
+    if not set(kinds) & set(settings.sensors):
+        raise ConfigurationError(
+            f"{folder}: data of another vehicle: expected one of {', '.join(settings.sensors)}, got "
+            f"{', '.join(sorted(set(kinds)))}"
+        )
+
+
+def _presence(folder: Path, frames: Frames, config: LearnedConfig) -> NDArray[np.bool_]:
+    """(N, K): which classes of the config each frame holds; raises `ConfigurationError` where none does."""
+    present = class_presence(frames, [CLASSES.index(name) for name in config.classes])
+    if not present.any():
+        raise ConfigurationError(
+            f"{folder}: expected objects of {', '.join(config.classes)}, found none in {len(frames)} frames"
+        )
+    return present
 
 
 def _folded(opened: Sequence[Frames], settings: TrainingConfig) -> tuple[list[Frames], list[Frames]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,6 +61,7 @@ def train(
     is not finite; the last good checkpoint stays.
     """
     keep_freed_memory()
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     torch.set_float32_matmul_precision("high")
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     frames = TrainingData(config, settings, data, vehicle, val)

@@ -114,12 +114,10 @@ class MixedBatches:
             turn += 1
 
 
-def make_source(frames: Frames, balance: BalanceConfig, classes: Sequence[int]) -> Source:
-    """The order of a data set's frames, those with rare ones of `classes` (ids) repeated."""
+def make_source(frames: Frames, present: NDArray[np.bool_], balance: BalanceConfig) -> Source:
+    """The order of a data set's frames, those with rare classes repeated; present: see `class_presence`."""
     ends = getattr(frames, "shard_ends", np.array([len(frames)]))
-    if balance.at_most <= 1:
-        return Source(ends, np.ones(len(frames)))
-    return Source(ends, repeat_factors(class_presence(frames, classes), balance))
+    return Source(ends, repeat_factors(present, balance))
 
 
 def class_presence(frames: Frames, classes: Sequence[int]) -> NDArray[np.bool_]:

@@ -154,6 +154,15 @@ def test_fine_tuning_begins_with_given_weights_and_leaves_frozen_graphs_alone(
     assert not torch.equal(before.fusion.head.heatmap.weight, after.fusion.head.heatmap.weight)
 
 
+def test_a_run_begins_with_weights_of_another_grid(one_car: None, tmp_path: Path) -> None:
+    first = train(small_config(), settings(2), [Path("x")], tmp_path / "a", quiet=True)
+    grid = small_config().grid
+    wider = small_config(grid=grid.model_copy(update={"x_max": grid.x_max + 4 * grid.cell}), top_k=5)
+    second = train(wider, settings(1, rate=1e-9), [Path("x")], tmp_path / "b", start=first, quiet=True)
+    before, after = (load_checkpoint(path).fusion.head.heatmap.weight for path in (first, second))
+    torch.testing.assert_close(before, after)
+
+
 def test_weights_of_other_sizes_do_not_start_a_run(one_car: None, tmp_path: Path) -> None:
     first = train(small_config(), settings(2), [Path("x")], tmp_path / "a", quiet=True)
     other = small_config(classes=["car", "truck"])
