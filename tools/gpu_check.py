@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from roofline import peaks, work_of
+
 from mm_fusion import __version__
 from mm_fusion.config import load_config
 from mm_fusion.errors import FusionError
@@ -52,7 +54,11 @@ def main() -> int:
         folder = chosen_model(Path(scratch))
         config = load_config(folder / "model.yaml", LearnedConfig)
         built = build(folder, config, Path(scratch))
-        return 0 if table(folder, config, built) else 1
+        fine = table(folder, config, built)
+        if not isinstance(built, str):
+            share_of_roofline(folder, config, built)
+        print("--- to here ---")
+        return 0 if fine else 1
 
 
 def print_machine(machine: Probe) -> None:
@@ -113,8 +119,24 @@ def table(folder: Path, config: LearnedConfig, built: Graphs | str) -> bool:
             continue
         difference = gate.difference(graphs, name in REDUCED) or "same"
         print(f"{name:<18}{times(graphs, gate.frames[0], config)}  {difference}")
-    print("--- to here ---")
     return not isinstance(built, str)
+
+
+def share_of_roofline(folder: Path, config: LearnedConfig, engines: Graphs) -> None:
+    """Print a frame's work, what the device does at best, and the share of it that TensorRT reached."""
+    work = work_of(folder / "camera.onnx").times(config.camera.max_cameras)
+    for name in ("lidar", "radar", "fusion"):
+        work += work_of(folder / f"{name}.onnx")
+    flops_per_s, bytes_per_s = peaks()
+    frame = Gate(folder, config).frames[0]
+    taken_s = statistics.median(durations_ms(lambda: run_frame(engines, frame, config))) / 1e3
+    least_s = work.least_s(flops_per_s, bytes_per_s)
+    print(
+        f"\nroofline    a frame is {work.flops / 1e9:.1f} GFLOP and at least {work.bytes / 1e6:.1f} MB; "
+        f"measured peaks {flops_per_s / 1e12:.0f} TFLOP/s (float16) and {bytes_per_s / 1e9:.0f} GB/s allow "
+        f"{1e3 * least_s:.3f} ms, TensorRT takes {1e3 * taken_s:.2f} ms with copies to and from the host: "
+        f"{least_s / taken_s:.1%}"
+    )
 
 
 def opened(name: str, folder: Path, config: LearnedConfig) -> Graphs | str:
@@ -139,13 +161,18 @@ def times(graphs: Graphs, frame: NetworkInputs, config: LearnedConfig) -> str:
 
 
 def timed(work: Callable[[], object]) -> str:
+    taken = durations_ms(work)
+    return f"{statistics.median(taken):.2f} / {statistics.quantiles(taken, n=20)[-1]:.2f}"
+
+
+def durations_ms(work: Callable[[], object]) -> list[float]:
     work()
     taken = []
     for _ in range(RUNS):
         began = time.perf_counter()
         work()
         taken.append(1e3 * (time.perf_counter() - began))
-    return f"{statistics.median(taken):.2f} / {statistics.quantiles(taken, n=20)[-1]:.2f}"
+    return taken
 
 
 if __name__ == "__main__":
