@@ -20,6 +20,7 @@ VERBS = {
     "evaluate": "score results against truth",
     "simulate": "make a drive that never happened: recording, live, or training data",
     "train": "train the learned detector on simulated and recorded data",
+    "compare-fusion": "train and score every fusion operator from the same encoders, as one table",
     "export": "write a trained model as ONNX graphs and half-precision weights",
     "build-engine": "compile a model with TensorRT for this machine's NVIDIA GPU",
     "benchmark": "time the pipeline, stage by stage, beside plain code for the same work",

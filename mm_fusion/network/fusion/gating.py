@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from mm_fusion.network.fusion.contract import presence
 from mm_fusion.network.fusion.masking import LARGEST_LOGIT, selected
 
+SUREST = 3.0
+"""Logits of a gate stay within this: chances stay within 0.05 and 0.95, so that both are tried on."""
+
 
 class GateNetwork(nn.Module):
     """Hidden features and a logit (S, B, 1, X, Y) per sensor from all features present and their mask.
@@ -23,12 +26,13 @@ class GateNetwork(nn.Module):
         nn.init.zeros_(self.say.bias)
 
     def forward(self, features: Tensor, available: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden features (B, H, X, Y) and logits (S, B, 1, X, Y), held within what float16 can take."""
+        """Hidden features (B, H, X, Y) and logits (S, B, 1, X, Y), softly held within `SUREST`."""
         chosen, mask = selected(features, available), presence(available, features)
         seen = torch.cat([torch.cat([part, there], 1) for part, there in zip(chosen, mask)], 1)
         hidden = torch.relu(self.look(seen))
-        logits = self.say(hidden).transpose(0, 1).unsqueeze(2)
-        return hidden, logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
+        said = self.say(hidden).transpose(0, 1).unsqueeze(2)
+        # a tanh of slope one at zero: 2 sigmoid(2 x) - 1
+        return hidden, SUREST * (2 * torch.sigmoid(said * (2 / SUREST)) - 1)
 
 
 def best_present(logits: Tensor, available: Tensor) -> Tensor:

@@ -13,10 +13,11 @@ from mm_fusion.network.fusion.masking import pointwise, selected
 class HardGateFusion(FusionOperator):
     """fused = sum_s k_s V_s x_s / sum_s k_s, with k_s = 1 where the gate's logit g_s >= 0 or is the best.
 
-    x_s: (B, C, X, Y); g: (S, B, 1, X, Y) from all present features. The gradient is that of the soft shares
-    sigmoid(g_s) / sum sigmoid(g): straight through. Source: Bengio et al. (2013), Estimating or Propagating
-    Gradients Through Stochastic Neurons. Different here: several sensors may be chosen, the best one always
-    is, and no noise is drawn, so that training is repeatable. Weights are the shares k_s / sum k.
+    x_s: (B, C, X, Y); g: (S, B, 1, X, Y) from all present features. In training g has logistic noise, and the
+    gradient is that of the soft shares sigmoid(g_s) / sum sigmoid(g): straight through. Source: Bengio et al.
+    (2013), Estimating or Propagating Gradients Through Stochastic Neurons; noise as in Jang et al. (2017),
+    Categorical Reparameterization with Gumbel-Softmax. Different here: several sensors may be chosen, and
+    the best one always is. Weights are the shares k_s / sum k.
     """
 
     def __init__(self, sensors: int, channels: int) -> None:
@@ -28,11 +29,14 @@ class HardGateFusion(FusionOperator):
         """Fused (B, C, X, Y) and weights (S, B, 1, X, Y) of features (S, B, C, X, Y)."""
         chosen, mask = selected(features, available), presence(available, features)
         logits = self.gate(features, available)[1]
+        if self.training:
+            noise = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
+            logits = logits + torch.log(noise) - torch.log(1 - noise)
         wanted = torch.where(logits >= 0, torch.ones_like(mask), torch.zeros_like(mask))
         kept = torch.where(best_present(logits, available), torch.ones_like(mask), wanted * mask)
         weights = kept / kept.sum(0, keepdim=True).clamp(min=1.0)
         if self.training:
-            # a sigmoid of a logit held within 20 is at least 2e-9: only an empty cell is held here
+            # logits with noise stay within 17, a sigmoid of which is above 4e-8: only an empty cell is held
             soft = torch.sigmoid(logits.float()) * mask
             soft = soft / soft.sum(0, keepdim=True).clamp(min=1e-9)
             weights = weights + (soft - soft.detach()).to(weights.dtype)

@@ -12,6 +12,7 @@ from torch import nn
 
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.network.fusion.choice import OPERATORS, make_fusion
+from mm_fusion.network.fusion.reinforce_gate import ReinforceGateFusion
 
 MASKS = list(itertools.product((0.0, 1.0), repeat=3))
 
@@ -97,6 +98,8 @@ def test_gradients_reach_each_present_sensor_and_no_other(name: str, mask: tuple
 @pytest.mark.parametrize("name", OPERATORS)
 def test_every_parameter_learns(name: str) -> None:
     fusion = operator(name).train()
+    if isinstance(fusion, ReinforceGateFusion):
+        fusion.warm_up = 0
     fused, _ = fusion(torch.randn(3, 2, 8, 4, 4), masked((1, 1, 1)))
     loss = (fused * torch.randn(2, 8, 4, 4)).sum() + fusion.auxiliary_loss(torch.rand(2, 1, 4, 4))
     loss.backward()
