@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from math import factorial
 from pathlib import Path
@@ -49,13 +49,9 @@ class Explanation:
 
     def select(self, chosen: np.ndarray) -> Explanation:
         """The part of the detections that a mask or index chooses."""
-        arrays = (self.present, self.stated, self.gate, self.removed, self.shapley)
-        return Explanation(
-            self.detections.select(chosen),
-            *(array[chosen] for array in arrays),
-            self.weight_map,
-            self.coverage,
-        )
+        names = ("present", "stated", "gate", "removed", "shapley")
+        arrays = {name: getattr(self, name)[chosen] for name in names}
+        return replace(self, detections=self.detections.select(chosen), **arrays)
 
 
 class Explainer:
@@ -156,7 +152,7 @@ def shapley_of(worths: Worths) -> Float32:
     count = len(SENSORS)
     values = np.zeros((len(next(iter(worths.values()))), count))
     for kept, worth in worths.items():
-        for sensor in np.flatnonzero(kept):
+        for sensor in (number for number, there in enumerate(kept) if there):
             joined = sum(kept) - 1
             chance = factorial(joined) * factorial(count - joined - 1) / factorial(count)
             values[:, sensor] += chance * (worth - worths[_without(kept, sensor)])

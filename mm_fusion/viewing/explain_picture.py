@@ -141,6 +141,7 @@ def _draw_bars(axes: Any, shown: Explanation) -> None:
     _rows(axes, "score by sensor", [_label(shown.detections, n) for n in _range(shown)])
     reach = _reach(shown)
     axes.set_xlim(-0.6 * reach, reach)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("score", color=_hex(palette.RING_TEXT), fontsize=_SMALL)
     _legend(axes)
 
