@@ -15,7 +15,7 @@ from mm_fusion.frame import Frame
 from mm_fusion.inputs.camera_pixels import camera_slots
 from mm_fusion.measurements import Float64
 from mm_fusion.network_config import LearnedConfig
-from mm_fusion.training.changes import Changed, Frames
+from mm_fusion.training.changes import Changed, Frames, ImageEdit
 from mm_fusion.training.lies import SensorLies
 from mm_fusion.training.pasting import ObjectPasting
 from mm_fusion.training.photometric import Photometric
@@ -44,7 +44,7 @@ class Augmentation:
         truth = replace(pasted.truth, objects=moved_objects(pasted.truth.objects, scene_from_base))
         blind = {slot for name, slot in camera_slots(frame, self._config).items() if name in liars}
         patches = [patch for patch in pasted.patches if patch.slot not in blind]
-        images = (*patches, Photometric(self._settings.photometric, light))
+        images: tuple[ImageEdit, ...] = (*patches, Photometric(self._settings.photometric, light))
         return Changed(frame, truth, pasted.frame, scene_from_base, images)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,14 @@ def file_of(frames: Frames, number: int) -> tuple[int, int]:
     ends = np.asarray(getattr(frames, "shard_ends", [len(frames)]))
     at = int(np.searchsorted(ends, number, side="right"))
     return (int(ends[at - 1]) if at else 0), int(ends[at])
+
+
+def class_ids_of(frames: Frames) -> list[NDArray[Any]]:
+    """Class ids of each frame's objects; reads truth alone where the frames can."""
+    quick = getattr(frames, "class_ids", None)
+    if quick is not None:
+        return list(quick())
+    return [frames[number][1].objects.class_id for number in range(len(frames))]
 
 
 def another(frames: Frames, number: int, rng: np.random.Generator) -> int:

@@ -77,7 +77,7 @@ def clouds_of(frame: Frame) -> list[Cloud]:
 
 
 def _cloud(frame: Frame, name: str, number: int, item: Points) -> Cloud:
-    seconds = times_ns(frame, item) * 1e-9
+    seconds = seconds_of(frame, item)
     return Cloud(name, number, item, on_ground(frame, name, item), seconds, origin_of(frame, name, item))
 
 
@@ -87,6 +87,11 @@ def times_ns(frame: Frame, item: Points) -> NDArray[np.int64]:
     if isinstance(item, LidarSweep):
         return item.time_offset_ns.astype(np.int64) + since
     return np.full(len(item.xyz), since, np.int64)
+
+
+def seconds_of(frame: Frame, item: Points) -> Float64:
+    """(N,) times of points from the frame's own, s."""
+    return np.asarray(times_ns(frame, item) * 1e-9, np.float64)
 
 
 def on_ground(frame: Frame, name: str, item: Points) -> Float32:
@@ -199,7 +204,7 @@ def _covered(cloud: Cloud, boxes: Float64) -> NDArray[np.bool_]:
 def _laid(frame: Frame, cloud: Cloud, cut: Cut, velocity: Float32, nearer: Float64) -> Points:
     """A cut as the sensor of `cloud` would have given it."""
     points = replace(cut.points, stamp_ns=cloud.points.stamp_ns, frame_id=cloud.points.frame_id)
-    xyz = at_reference(cut.xyz, -times_ns(frame, points) * 1e-9, velocity)
+    xyz = at_reference(cut.xyz, -seconds_of(frame, points), velocity)
     points = replace(points, xyz=as_seen(frame, cut.sensor, points, xyz))
     if isinstance(points, RadarScan) and cut.over_ground is not None:
         own = _own_velocity(frame, cut.sensor, points)
@@ -211,21 +216,26 @@ def _laid(frame: Frame, cloud: Cloud, cut: Cut, velocity: Float32, nearer: Float
 def joined(parts: Sequence[Points]) -> Points:
     """Points of one sweep, put together; the first part says all that is not a row of its own."""
     first = parts[0]
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _rows_of(first)}
-    if isinstance(first, LidarSweep) and first.ring is not None:
-        rings = [np.full(len(p.xyz), -1, np.int16) if p.ring is None else p.ring for p in _sweeps(parts)]
-        return replace(first, **columns, ring=np.concatenate(rings))
-    return replace(first, **columns)
+    if isinstance(first, LidarSweep):
+        sweeps = [part for part in parts if isinstance(part, LidarSweep)]
+        return replace(
+            first,
+            xyz=np.concatenate([part.xyz for part in sweeps]),
+            intensity=np.concatenate([part.intensity for part in sweeps]),
+            time_offset_ns=np.concatenate([part.time_offset_ns for part in sweeps]),
+            ring=None if first.ring is None else np.concatenate([_rings(part) for part in sweeps]),
+        )
+    scans = [part for part in parts if isinstance(part, RadarScan)]
+    return replace(
+        first,
+        xyz=np.concatenate([part.xyz for part in scans]),
+        radial_velocity=np.concatenate([part.radial_velocity for part in scans]),
+        strength_db=np.concatenate([part.strength_db for part in scans]),
+    )
 
 
-def _rows_of(points: Points) -> tuple[str, ...]:
-    if isinstance(points, LidarSweep):
-        return "xyz", "intensity", "time_offset_ns"
-    return "xyz", "radial_velocity", "strength_db"
-
-
-def _sweeps(parts: Sequence[Points]) -> list[LidarSweep]:
-    return [part for part in parts if isinstance(part, LidarSweep)]
+def _rings(sweep: LidarSweep) -> NDArray[np.int16]:
+    return np.full(len(sweep.xyz), -1, np.int16) if sweep.ring is None else sweep.ring
 
 
 def points_near(xyz: Float32, place: Float64, reach: float, depth: float) -> NDArray[np.int64]:

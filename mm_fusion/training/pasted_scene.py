@@ -66,7 +66,7 @@ class PastingScene:
         near = self._points[points_near(self._points, box7, float(np.hypot(box7[3], box7[4])) / 2, box7[5])]
         above = near[near[:, 2] > box7[2] - box7[5] / 2 + STUFF_HEIGHT]
         inside = points_in_boxes(above, box7[None] * [1, 1, 1, 0.9, 0.9, 1, 1]) >= 0
-        return np.count_nonzero(inside) <= STUFF_POINTS
+        return bool(np.count_nonzero(inside) <= STUFF_POINTS)
 
     def in_sight(self, cut: Cut) -> NDArray[np.bool_]:
         """(N,): which points of an object no return of the scene hides from a LiDAR; a radar sees all."""

@@ -19,7 +19,7 @@ from mm_fusion.geometry.boxes import boxes_of
 from mm_fusion.inputs.camera_pixels import calibrated_cameras
 from mm_fusion.measurements import Float64, LidarSweep, RadarScan
 from mm_fusion.network_config import LearnedConfig
-from mm_fusion.training.changes import Frames, another
+from mm_fusion.training.changes import Frames, another, class_ids_of
 from mm_fusion.training.pasted_images import Patch
 from mm_fusion.training.pasted_points import Cut, cut_out, laid_in, still_where_unknown
 from mm_fusion.training.pasted_scene import PastingScene
@@ -105,7 +105,7 @@ class ObjectPasting:
         donors = [_Donor(*self._frames[each], self._config) for each in numbers]
         pairs = [(d, row) for d in donors if d.fits(frame) for row in range(len(d.truth.objects))]
         weights = np.array([self._weight(donor.truth, row) for donor, row in pairs])
-        count = min(np.count_nonzero(weights), TRIES * wanted)
+        count = min(int(np.count_nonzero(weights)), TRIES * wanted)
         if not count:
             return []
         return [pairs[i] for i in rng.choice(len(pairs), count, replace=False, p=weights / weights.sum())]
@@ -180,9 +180,8 @@ class _Donor:
 
 def class_weights(frames: Frames) -> Float64:
     """(classes,) how likely an object of each is to be taken: rare ones more often; 0 for `unknown`."""
-    quick = getattr(frames, "class_ids", None)
-    counts = np.ones(len(CLASSES)) if quick is None else np.zeros(len(CLASSES))
-    for ids in [] if quick is None else quick():
+    counts = np.zeros(len(CLASSES))
+    for ids in class_ids_of(frames):
         counts += np.bincount(ids, minlength=len(CLASSES))
     weights = 1 / np.sqrt(np.maximum(counts, 1))
     weights[CLASSES.index("unknown")] = 0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mm_fusion.errors import ConfigurationError
-from mm_fusion.training.changes import Frames
+from mm_fusion.training.changes import Frames, class_ids_of
 from mm_fusion.training.datasets import Sample, SampleDataset
 from mm_fusion.training.settings import BalanceConfig
 
@@ -121,9 +121,8 @@ def make_source(frames: Frames, present: NDArray[np.bool_], balance: BalanceConf
 
 
 def class_presence(frames: Frames, classes: Sequence[int]) -> NDArray[np.bool_]:
-    """(N, K): which of K classes (ids) each frame holds; reads truth alone where the frames can."""
-    quick = getattr(frames, "class_ids", None)
-    ids = quick() if quick is not None else [frames[n][1].objects.class_id for n in range(len(frames))]
+    """(N, K): which of K classes (ids) each frame holds."""
+    ids = class_ids_of(frames)
     return np.array([np.isin(classes, each) for each in ids], bool).reshape(len(frames), len(classes))
 
 

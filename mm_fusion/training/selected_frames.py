@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.evaluation.matching import runs_of
 from mm_fusion.frame import Frame
-from mm_fusion.training.changes import Frames, file_of
+from mm_fusion.training.changes import Frames, class_ids_of, file_of
 
 
 class SelectedFrames:
@@ -26,6 +27,11 @@ class SelectedFrames:
 
     def __getitem__(self, number: int) -> tuple[Frame, TruthFrame]:
         return self._frames[int(self._numbers[number])]
+
+    def class_ids(self) -> list[NDArray[Any]]:
+        """Class ids of each frame's objects."""
+        ids = class_ids_of(self._frames)
+        return [ids[number] for number in self._numbers]
 
 
 class ShuffledLabels:
@@ -47,6 +53,11 @@ class ShuffledLabels:
         frame, _ = self._frames[number]
         _, truth = self._frames[int(self._truth[number])]
         return frame, replace(truth, stamp_ns=frame.stamp_ns)
+
+    def class_ids(self) -> list[NDArray[Any]]:
+        """Class ids of the truth that each frame gets."""
+        ids = class_ids_of(self._frames)
+        return [ids[number] for number in self._truth]
 
 
 def split_by_runs(frames: Frames, folds: int, fold: int) -> tuple[SelectedFrames, SelectedFrames]:

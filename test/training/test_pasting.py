@@ -100,7 +100,7 @@ def test_without_ego_motion_doppler_cannot_be_told_and_nothing_is_pasted():
 
 
 def test_rare_classes_are_taken_more_often():
-    frames = ListedFrames([scene.frame({})])
+    frames = listed(there=[car(16, 0)])
     assert class_weights(frames)[CLASSES.index("unknown")] == 0
     frames.class_ids = lambda: [np.zeros(100, int), np.ones(4, int)]
     weights = class_weights(frames)

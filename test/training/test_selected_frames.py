@@ -44,3 +44,11 @@ def test_no_frame_keeps_its_truth_and_none_is_lost():
     assert sorted(moved[:4]) == [0, 1, 2, 3] and sorted(moved[4:]) == [4, 5, 6, 7, 8]
     assert all(n != m for n, m in enumerate(moved))
     assert shuffled[2][0] is frames[2][0] and shuffled[2][1].stamp_ns == 2 * SECOND
+
+
+def test_classes_are_those_of_the_truth_that_comes_with_each_frame():
+    frames = listed(0, 1, 100)
+    frames.class_ids = lambda: [np.array([number]) for number in range(3)]
+    shuffled, (kept, left) = ShuffledLabels(frames, 1), split_by_runs(frames, 2, 1)
+    assert [ids[0] for ids in kept.class_ids()] == [0, 1] and [ids[0] for ids in left.class_ids()] == [2]
+    assert all(ids[0] != number for number, ids in enumerate(shuffled.class_ids()))
