@@ -42,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     with _progress(args.quiet) as report:
         shop = EngineShop(folder, config, args.profile, report, cache=args.out)
         shop.build()
-    for name, path in shop.paths().items():
-        if path.is_file():
-            print(f"{name:<11} {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    kept = {name: path for name, path in shop.paths().items() if path.is_file()}
+    if not kept:
+        raise ConfigurationError("the engines are fine, but could not be kept; name a folder with --out")
+    for name, path in kept.items():
+        print(f"{name:<11} {path} ({path.stat().st_size / 1e6:.1f} MB)")
     print("parity      same results as ONNX Runtime on the model's samples")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from mm_fusion.errors import BackendError, MeasurementError
 from mm_fusion.network_config import LearnedConfig
 from mm_fusion.runtime import tensorrt_engines
+from mm_fusion.runtime.choice import open_graphs
 from mm_fusion.runtime.device_array import DeviceArray
 from mm_fusion.runtime.device_probe import Probe
 from mm_fusion.runtime.engine_builder import Job, Report, build_plan
@@ -240,3 +242,31 @@ def test_the_key_is_in_the_file(exported: Path, config: LearnedConfig) -> None:
     content = shop(exported, config).paths()["fusion"].read_bytes()
     header = json.loads(content[content.index(b"{") : content.index(b"}", content.index(b'"parity"')) + 1])
     assert header["key"]["tensorrt"] == "11.4.1" and header["key"]["profile"] == "default"
+
+
+def test_no_memory_on_the_device_is_named(
+    exported: Path, config: LearnedConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: HostDevice, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\nmore words")
+
+    shop(exported, config).open()
+    monkeypatch.setattr(HostDevice, "zeros", full)
+    with pytest.raises(BackendError, match="no memory to run it: CUDA out of memory"):
+        shop(exported, config).build()
+
+
+def test_a_gpu_that_is_lost_in_the_middle_costs_one_frame_at_most(
+    exported: Path, config: LearnedConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorrt_engines, "probe", lambda: MACHINE)
+    monkeypatch.setattr(tensorrt_engines, "CudaDevice", HostDevice)
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
+    graphs = open_graphs(exported, config, "tensorrt")
+    frame = made_samples(config, 1)[0]
+    expected = run_frame(graphs, frame, config).outputs
+    assert graphs.backend == "tensorrt" and graphs.problems == ()
+    Engine.broken = RuntimeError("CUDA error: device lost")
+    found = run_frame(graphs, frame, config).outputs
+    assert graphs.backend == "onnxruntime" and "device lost" in graphs.reason
+    assert np.array_equal(found["cell"], expected["cell"])
