@@ -184,8 +184,13 @@ def _calibrate(args: argparse.Namespace, source: Source) -> Source | None:
     from mm_fusion.errors import ConfigurationError
     from mm_fusion.simulation.dataset import MANIFEST, read_manifest
 
-    if args.calibrate == "none":
+    if args.calibrate == "none" or (args.calibrate is None and _is_calibrated(args.model)):
         return None
+    if _is_calibrated(args.model):
+        raise ConfigurationError(
+            f"--calibrate: {args.model} already carries a calibration.json, so its scores are fitted ones; "
+            "take that file out of its folder to fit anew"
+        )
     if args.calibrate is not None:
         same = Path(args.calibrate).resolve() in {Path(folder).resolve() for folder in source.folders}
         shards = (Path(args.calibrate) / MANIFEST).is_file()
@@ -199,13 +204,28 @@ def _calibrate(args: argparse.Namespace, source: Source) -> Source | None:
     return replace(source, split="val")
 
 
+def _is_calibrated(model: str) -> bool:
+    """Whether a model's folder carries curves: its scores come out fitted."""
+    from mm_fusion.detectors.score_calibration import FILE
+
+    if _is_geometric(model):
+        return False
+    from mm_fusion.runtime.model_files import find_model
+
+    return (find_model(model) / FILE).is_file()
+
+
+def _is_geometric(model: str) -> bool:
+    return model == "geometric" or model.endswith((".yaml", ".yml"))
+
+
 def _model(name: str, backend: str) -> Model:
     """The model with a digest of its files; raises `ConfigurationError` where the name is none."""
     import hashlib
 
     from mm_fusion.evaluation.jobs import Model
 
-    if name == "geometric" or name.endswith((".yaml", ".yml")):
+    if _is_geometric(name):
         from mm_fusion.model_config import load_geometric
 
         content = load_geometric(name).model_dump_json().encode()

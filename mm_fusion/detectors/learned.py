@@ -8,11 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from mm_fusion.config import VehicleConfig, load_config
-from mm_fusion.detections import CLASSES, Detections, empty_detections, make_detections
+from mm_fusion.detections import (
+    CLASSES,
+    SENSOR_GROUPS,
+    Detections,
+    empty_detections,
+    make_detections,
+    mode_of,
+)
 from mm_fusion.detectors.camera_features import CameraFeatures
 from mm_fusion.detectors.joining import joined
 from mm_fusion.detectors.late_fusion import without_doubles
 from mm_fusion.detectors.protocol import Measure, unmeasured
+from mm_fusion.detectors.score_calibration import calibration_of, with_calibrated_scores
 from mm_fusion.errors import ConfigurationError, MeasurementError
 from mm_fusion.frame import Frame, decoded
 from mm_fusion.inputs.camera_pixels import calibrated_cameras, camera_slots
@@ -52,6 +60,7 @@ class LearnedDetector:
         self._vehicle, self._maker = vehicle, InputMaker(self.config, vehicle)
         self._cameras = CameraFeatures(self.config, self._graphs["camera"])
         self._measure: Measure = unmeasured
+        self._curves = calibration_of(folder)
 
     @property
     def backend(self) -> str:
@@ -85,11 +94,12 @@ class LearnedDetector:
         rows = self._cameras.rows(images)
         if len(rows) < len(images):  # an image was corrupt inside
             table = self._table(frame, rows)
-        if not available(frame, list(rows)).any():
+        present = dict(zip(SENSOR_GROUPS, available(frame, list(rows)) > 0))
+        if not any(present.values()):
             return empty_detections()
         cover[0, 0] = table.coverage
         given |= self._camera_rows(frame, rows) | lifted(table) | {"coverage": cover}
-        return joined(self._find, given, self.config)
+        return with_calibrated_scores(joined(self._find, given, self.config), mode_of(present), self._curves)
 
     def _find(self, given: Arrays) -> Detections:
         """What the fusion graph says to its inputs."""

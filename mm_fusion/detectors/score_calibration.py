@@ -54,9 +54,17 @@ def calibrated(score: np.ndarray, class_id: np.ndarray, mode: str, table: Calibr
 
 
 def with_calibrated_scores(detections: Detections, mode: str, table: CalibrationTable) -> Detections:
-    """The detections with calibrated scores, strongest first."""
+    """The detections with calibrated scores, strongest first; as they are without curves of the mode."""
+    if mode not in table:
+        return detections
     changed = replace(detections, score=calibrated(detections.score, detections.class_id, mode, table))
     return changed.select(np.argsort(-changed.score, kind="stable"))
+
+
+def calibration_of(folder: Path) -> CalibrationTable:
+    """The curves that a model's folder carries, none where it has no `calibration.json`."""
+    path = folder / FILE
+    return read_calibration(path) if path.is_file() else {}
 
 
 def read_calibration(path: str | Path) -> CalibrationTable:

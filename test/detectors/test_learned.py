@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -193,6 +196,14 @@ def test_a_host_sees_how_long_stages_take(folder: Path) -> None:
     assert seen == [*rasters, *["decode", "camera_encoder"] * 2, "lift", "fusion", "objects"]
 
 
+def test_a_detector_that_nobody_uses_any_more_is_gone_at_once(folder: Path) -> None:
+    detector = LearnedDetector(vehicle(), folder)
+    gone = weakref.ref(detector._graphs)
+    detector.detect(frame_with(items(0)))
+    del detector
+    assert gone() is None
+
+
 class Broken:
     """A graph whose device is gone."""
 
@@ -211,3 +222,15 @@ def test_a_backend_that_fails_in_the_middle_is_followed_by_the_next(folder: Path
     found = detector.detect(frame_with(items(0)))
     np.testing.assert_allclose(np.sort(found.score), np.sort(expected.score), atol=1e-3)
     assert detector.backend != "onnxruntime" and "the device is gone" in detector.backend_reason
+
+
+def test_a_folder_that_carries_curves_gives_calibrated_scores(folder: Path, tmp_path: Path) -> None:
+    marked = tmp_path / "marked"
+    shutil.copytree(folder, marked)
+    knots = {"score": [0.0, 1.0], "probability": [0.0, 0.5]}
+    (marked / "calibration.json").write_text(json.dumps({"version": 1, "curves": {"L": {"all": knots}}}))
+    vehicle = load_vehicle("minimal")
+    given, found = (
+        LearnedDetector(vehicle, each, "onnxruntime").detect(frame_of(400)) for each in (folder, marked)
+    )
+    assert len(given) == len(found) > 0 and found.score == pytest.approx(given.score / 2, abs=1e-6)
