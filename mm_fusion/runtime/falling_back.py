@@ -32,7 +32,7 @@ class OpenedGraphs(Mapping[str, Backend]):
         self._reason, self._problems = reason, list(problems)
         self._rest, self._reopen = list(rest), reopen
         self._lock = threading.Lock()
-        self._handed = {name: FallingBack(self, name) for name in graphs}
+        self._names = tuple(graphs)
 
     @property
     def backend(self) -> str:
@@ -50,13 +50,15 @@ class OpenedGraphs(Mapping[str, Backend]):
         return tuple(self._problems)
 
     def __getitem__(self, name: str) -> Backend:
-        return self._handed[name]
+        if name not in self._names:
+            raise KeyError(name)
+        return FallingBack(self, name)  # not kept: in a cycle, sessions would outlive their last user
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._handed)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._handed)
+        return len(self._names)
 
     def graph(self, name: str) -> Backend:
         """One graph on the backend of now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -170,14 +171,16 @@ def swapped(node: FusionNode) -> None:
 def test_another_model_takes_over_while_configured(make_node: MakeNode) -> None:
     node = make_node()
     node.start_itself()
-    before = node._detector
+    assert node._detector is not None
+    before = weakref.ref(node._detector)
     path = str(find_file("config/models", "geometric"))
     assert node.set_parameters([Parameter("model", value=path)])[0].successful
-    assert node._detector is before
+    assert node._detector is before()
     refused = node.set_parameters([Parameter("model", value="geometric")])[0]
     assert not refused.successful and "is being loaded" in refused.reason
     swapped(node)
-    assert node._detector is not before and node._session is not None
+    assert before() is None  # at once, without a search for garbage: what it holds may be large
+    assert node._detector is not None and node._session is not None
     assert node.get_parameter("model").value == path
     assert node._session._about()["detector"] == path
 
