@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.config import VehicleConfig, load_vehicle
@@ -102,6 +103,11 @@ class NuscenesFrames:
         ego, global_from_base = self._motion(rows, stamp_ns)
         truth = self._annotations.truth(sample, stamp_ns, global_from_base)
         return self._frame(stamp_ns, rows, ego), truth
+
+    def class_ids(self) -> list[NDArray[np.int16]]:
+        """Class ids of each frame's objects, without reading its files."""
+        starts, ids = self._annotations.starts, self._annotations.class_id
+        return [ids[starts[sample] : starts[sample + 1]] for sample in self._samples]
 
     def _frame(self, stamp_ns: int, rows: dict[str, int], ego: EgoMotion | None) -> Frame:
         read = {name: self._measurement(name, row) for name, row in rows.items()}

@@ -6,7 +6,7 @@ two frames may differ; a moving object's points are kept where the object was at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,12 +64,14 @@ class Cloud:
         return isinstance(self.points, LidarSweep)
 
 
-def clouds_of(frame: Frame) -> list[Cloud]:
-    """Every sweep of every calibrated LiDAR and radar."""
+def clouds_of(frame: Frame, most: Mapping[str, int] | None = None) -> list[Cloud]:
+    """Every sweep of every calibrated LiDAR and radar; most: earlier ones taken, by kind."""
     clouds = []
     for name, newest in frame.measurements.items():
-        if frame.kinds[name] in ("lidar", "radar") and name in frame.calibration.base_from_sensor:
-            for number, item in enumerate((newest, *frame.earlier.get(name, ()))):
+        kind = frame.kinds[name]
+        if kind in ("lidar", "radar") and name in frame.calibration.base_from_sensor:
+            earlier = frame.earlier.get(name, ())
+            for number, item in enumerate((newest, *earlier[: None if most is None else most[kind]])):
                 found = decoded(item)
                 if isinstance(found, (LidarSweep, RadarScan)):
                     clouds.append(_cloud(frame, name, number, found))
@@ -190,7 +192,11 @@ def laid_in(
                     parts.append(_laid(frame, cloud, cut, velocities[row], nearer))
         sweeps.setdefault(cloud.sensor, []).append(joined(parts))
     newest = {name: items[0] for name, items in sweeps.items()}
-    earlier = {name: tuple(items[1:]) for name, items in sweeps.items() if len(items) > 1}
+    earlier = {
+        name: (*items[1:], *frame.earlier[name][len(items) - 1 :])
+        for name, items in sweeps.items()
+        if len(items) > 1
+    }
     return replace(frame, measurements={**frame.measurements, **newest}, earlier={**frame.earlier, **earlier})
 
 

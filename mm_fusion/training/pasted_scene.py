@@ -37,7 +37,8 @@ class PastingScene:
 
     def __init__(self, frame: Frame, objects: Detections, config: LearnedConfig) -> None:
         self.frame, self.objects, self._config = frame, objects, config
-        self.clouds = clouds_of(frame)
+        used = {"lidar": config.lidar.sweeps, "radar": config.radar.sweeps}
+        self.clouds = clouds_of(frame, used)
         self._cameras: dict[str, Camera] = {}
         self._nearest: dict[tuple[str, int], Float32] = {}
         newest = [cloud.xyz for cloud in self.clouds if cloud.is_lidar and cloud.sweep == 0]

@@ -31,8 +31,10 @@ TRIES = 5
 """Objects looked at for each that is wanted: not all fit."""
 LEAST_LIDAR, LEAST_RADAR = 5, 4
 """Returns of either by which an object can be found, before and after what hides it was looked at."""
-MOSTLY_HIDDEN = 2
-"""Occlusion, as in KITTI, from which on an object's image shows something else."""
+LARGELY_HIDDEN, UNKNOWN = 2, 3
+"""Occlusion as in KITTI: the image shows something else there; unless, with 3, visibility says better."""
+WELL_VISIBLE = 3
+"""Visibility as in nuScenes: more than 60 %."""
 HIGHEST_STEP = 0.5
 """Ground heights of two frames differ by no more than this, m; what says more looked at something else."""
 LEAST_SEEN, LEAST_TAKEN = 0.3, 0.8
@@ -114,8 +116,8 @@ class ObjectPasting:
         """How likely an object is to be tried: by its class; never one off the grid, or hidden already."""
         grid, (x, y) = self._config.grid, truth.objects.center[row, :2]
         on_grid = grid.x_min <= x < grid.x_max and grid.y_min <= y < grid.y_max
-        hidden = "occlusion" in truth.extra and truth.extra["occlusion"][row] >= MOSTLY_HIDDEN
-        return float(self._weights[truth.objects.class_id[row]]) if on_grid and not hidden else 0.0
+        taken = on_grid and is_seen_well(truth, row)
+        return float(self._weights[truth.objects.class_id[row]]) if taken else 0.0
 
     def _placed(self, donor: _Donor, row: int, scene: PastingScene) -> tuple[Loose, list[Patch]] | None:
         """An object as it stands in the scene, with its patches; None where it does not fit."""
@@ -176,6 +178,14 @@ class _Donor:
         cuts = cut_out(self._frame, self._scene.clouds, boxes_of(one)[0], velocity)
         extra = {name: column[row : row + 1] for name, column in self.truth.extra.items()}
         return Loose(one, extra, cuts, self._scene)
+
+
+def is_seen_well(truth: TruthFrame, row: int) -> bool:
+    """Whether most of an object is seen, as far as the truth says."""
+    occlusion, visibility = (truth.extra.get(name) for name in ("occlusion", "visibility"))
+    if occlusion is None or occlusion[row] < LARGELY_HIDDEN:
+        return True
+    return bool(occlusion[row] == UNKNOWN and visibility is not None and visibility[row] >= WELL_VISIBLE)
 
 
 def class_weights(frames: Frames) -> Float64:

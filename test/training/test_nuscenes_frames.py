@@ -135,6 +135,12 @@ def over_ground(box: dict, sample: int) -> np.ndarray:
     return way / ((last - first) * made.STEP_US * 1e-6)
 
 
+def test_classes_are_known_without_reading_files(root):
+    frames = NuscenesFrames(root)
+    wanted = [frames[number][1].objects.class_id.tolist() for number in range(len(frames))]
+    assert [ids.tolist() for ids in frames.class_ids()] == wanted
+
+
 def test_all_ten_classes_are_mapped():
     from mm_fusion.training.nuscenes_truth import CLASS_OF_CATEGORY
 

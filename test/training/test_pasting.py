@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.detections import CLASSES, concatenate_detections, empty_detections, make_detections
-from mm_fusion.training.pasting import ObjectPasting, class_weights
+from mm_fusion.training.pasting import ObjectPasting, class_weights, is_seen_well
 from mm_fusion.training.settings import PasteConfig
 from test.inputs import scene
 from test.training.frames_of import ListedFrames
@@ -97,6 +98,13 @@ def test_without_ego_motion_doppler_cannot_be_told_and_nothing_is_pasted():
     frames = listed(there=[car(16, 0)])
     object.__setattr__(frames[0][0], "ego", None)
     assert not len(pasted(frames).truth.objects)
+
+
+def test_what_was_hidden_is_not_taken():
+    extra = {"occlusion": np.array([0.0, 1, 2, 3, 3]), "visibility": np.array([0.0, 1, 4, 4, 2])}
+    truth = TruthFrame(0, "base_link", empty_detections(5), extra)
+    assert [is_seen_well(truth, row) for row in range(5)] == [True, True, False, True, False]
+    assert is_seen_well(TruthFrame(0, "base_link", empty_detections(1), {}), 0)
 
 
 def test_rare_classes_are_taken_more_often():
