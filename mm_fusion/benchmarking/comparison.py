@@ -93,7 +93,10 @@ def benchmark(
     tree["peak_rss_mb"] = alone
     tree["peak_rss_with_plain_mb"] = peak_rss_mb()
     tree |= {"copy_ms": _copy_ms(loads), "plain_agrees": closeness}
-    return {**_circumstances(settings, config, path, loads), **tree}
+    found = {"backend_used": ours.detector.backend, "backend_reason": ours.detector.backend_reason}
+    around = _circumstances(settings, config, path, loads)
+    around["configuration"] |= found
+    return {**around, **tree}
 
 
 def _alone(ours: Ours, loads: Sequence[LoadFrame]) -> float:

@@ -176,11 +176,11 @@ class Enlarged:
     def _image(self, message: Any) -> Any:
         import cv2
 
-        pixels = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+        pixels = np.asarray(cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR))
         large = cv2.resize(pixels, (self.width_px, self.height_px), interpolation=cv2.INTER_CUBIC)
         noise = np.zeros(large.shape, np.int16)
         cv2.setRNGSeed(message.header.stamp.nanosec % 2**31)
-        cv2.randn(noise, 0, self.grey_noise)
+        cv2.randn(noise, np.zeros(3), np.full(3, self.grey_noise))
         noisy = np.clip(large + noise, 0, 255).astype(np.uint8)
         data = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
         return replace(message, data=np.asarray(data, np.uint8).reshape(-1))

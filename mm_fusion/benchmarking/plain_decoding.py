@@ -31,7 +31,7 @@ def plain_points(message: Any) -> NDArray[Any]:
         "offsets": [f.offset for f in message.fields],
         "itemsize": message.point_step,
     }
-    return np.frombuffer(message.data, np.dtype(layout))
+    return np.frombuffer(message.data, np.dtype(layout))  # type: ignore[call-overload]
 
 
 def plain_cloud(message: Any, stamp_ns: int, sensor: SensorConfig) -> PlainCloud:
@@ -62,7 +62,8 @@ def plain_decode_jpeg(data: np.ndarray) -> np.ndarray:
     """RGB pixels as cv_bridge and cvtColor give them."""
     import cv2
 
-    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+    pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
 
 
 def plain_image(data: np.ndarray, width_px: int, height_px: int, kept_px: int) -> NDArray[np.uint8]:

@@ -27,13 +27,19 @@ def benchmark_report(tree: Mapping[str, Any]) -> str:
             f"{tree['data']['payload_bytes_per_frame'] / 1e6:.1f} MB once {tree['copy_ms']:.2f} ms",
             f"peak memory {tree['peak_rss_mb']:.0f} MB alone, {tree['peak_rss_with_plain_mb']:.0f} MB with "
             "the plain sides loaded",
-            f"model {conf['model']} {conf['model_hash']}, backend {conf['backend']}, {conf['threads']} "
+            f"model {conf['model']} {conf['model_hash']}, backend {_backend(conf)}, {conf['threads']} "
             f"thread(s), {conf['frames']} frames of {tree['data']['name']} "
             f"({tree['data'].get('changed') or 'as recorded'})",
             f"plain sides agree: {_agreement(tree['plain_agrees'])}",
             f"{machine['processor']}, {machine['cores']} cores, load {machine['load_1min']}",
         ]
     )
+
+
+def _backend(conf: Mapping[str, Any]) -> str:
+    """The backend that ran, and what was asked for where that is another word."""
+    used, asked = str(conf["backend_used"]), str(conf["backend"])
+    return used if used == asked else f"{used} ({asked})"
 
 
 def _row(name: str, values: list[Mapping[str, float] | None]) -> str:

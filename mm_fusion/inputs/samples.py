@@ -21,7 +21,7 @@ def write_samples(path: Path, samples: Sequence[NetworkInputs]) -> None:
     stacked["images"] = stacked["images"] // GREY_STEP * GREY_STEP
     beside = path.with_name(f".{path.name}.{os.getpid()}.part.npz")
     try:
-        np.savez_compressed(beside, **stacked)
+        np.savez_compressed(beside, **stacked)  # type: ignore[arg-type]
         os.replace(beside, path)
     except OSError as error:
         beside.unlink(missing_ok=True)
