@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def joined(find: Find, given: Arrays, config: LearnedConfig) -> Detections:
     settings = LateFusionConfig(min_score=FLOOR)
     if config.joining == "late":
         chances = {name: _chance(cover[0, SENSOR_GROUPS.index(name)], config.grid) for name in own}
-        return fuse([SensorObjects(name, name, each) for name, each in own.items()], chances, settings)[0]
+        parts = [SensorObjects(cast(Any, name), name, each) for name, each in own.items()]
+        return fuse(parts, chances, settings)[0]
     return confirmed(find(given), list(own.values()), settings)
 
 

@@ -18,7 +18,7 @@ from mm_fusion.network.model import (
     select_covered,
 )
 from mm_fusion.network_config import LearnedConfig
-from mm_fusion.training.losses import focal, mean_over, object_losses  # noqa: F401
+from mm_fusion.training.losses import focal, object_losses
 from mm_fusion.training.operator_loss import operator_loss
 from mm_fusion.training.refinement import refinement_losses
 
@@ -43,6 +43,9 @@ class ComparedNetwork(nn.Module):
         channels = config.trunk.channels
         self.adapters = nn.ModuleList(ResidualBlock(channels) for _ in SENSORS) if adapters else None
         self.own = nn.ModuleList(AuxiliaryHead(config) for _ in SENSORS) if adapters else None
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):  # a tenth faster on a CPU
+                part.to(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> ComparedNetwork:
         """Frozen bodies of early joining stay in evaluation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -128,6 +129,8 @@ def _onnxruntime_ms(operator: FusionOperator, features: torch.Tensor, available:
     from mm_fusion.runtime.onnxruntime_backend import OnnxRuntimeBackend
     from mm_fusion.training.export import OPSET
 
+    # the exporter tells of libraries that are not needed here
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = Path(folder) / "operator.onnx"

@@ -10,9 +10,10 @@ from mm_fusion.network.fusion.masking import selected, shares
 
 
 class AdditiveFusion(FusionOperator):
-    """Channel-normalised weights: softmax over the sensors present, for each channel.
+    """fused = sum_s w_s x_s, w_s,c = softmax_s(a_s,c) over the sensors present, for each channel c.
 
-    Source: UniBEV (Wang et al., 2024), channel normalised weights.
+    x_s: (B, C, X, Y); a: (S, C), learned. Source: UniBEV (Wang et al., 2024), channel normalised weights.
+    Different here: presence is told cell by cell, not for a whole frame.
     """
 
     def __init__(self, sensors: int, channels: int) -> None:

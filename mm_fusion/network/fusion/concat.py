@@ -10,9 +10,11 @@ from mm_fusion.network.fusion.masking import normalised, selected
 
 
 class ConcatFusion(FusionOperator):
-    """A 1x1 convolution over all sensors' channels and their availability.
+    """fused = sum_s V_s x_s + P m + b: a 1x1 convolution over all sensors' channels and their availability m.
 
-    It has no weights of its own: those reported are the normalised mean size of each sensor's part.
+    x_s: (B, C, X, Y); V_s: C -> C; m: (B, S, X, Y) of 0 and 1. Source: plain concatenation, as in BEVFusion
+    (Liu et al., 2023). Different here: the mask is an input, so that an absent sensor and an empty one
+    differ. It has no weights of its own: those reported are the normalised mean size of each sensor's part.
     """
 
     def __init__(self, sensors: int, channels: int) -> None:

@@ -14,8 +14,11 @@ LARGEST_LOGIT = 8.0
 
 
 class SoftGateFusion(FusionOperator):
-    """Weights from a small network over all present features, added to learned weights per channel.
+    """fused = sum_s w_s x_s, w_s,c = softmax_s(a_s,c + g_s) over the sensors present.
 
+    x_s: (B, C, X, Y); a: (S, C), learned as in `additive`; g: (S, B, 1, X, Y), told by a small network over
+    all present features and the mask. Source: gates on features as in Arevalo et al. (2017), Gated Multimodal
+    Units, on the weights of UniBEV (Wang et al., 2024). Different here: the softmax is over what is present.
     The weight of sensor s in channel c of a cell is e^(l_sc + g_s) over its sum over the sensors present. It
     is a product of a factor per channel and one per cell, so that nothing as large as the features is
     exponentiated. The gate's last layer starts at zero: the operator starts as `additive`.
