@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against",
         metavar="FILE|MODEL",
         help="second detections, or with --model a second model: paired differences, and the baseline of mCE "
-        "(default: geometric where faults are evaluated; none: without)",
+        "(default: geometric, for mCE alone, where faults are evaluated; none: without)",
     )
     parser.add_argument(
         "--region",
@@ -169,6 +169,7 @@ def _request(args: argparse.Namespace) -> Request:
         _calibrate(args, source),
         args.draws,
         args.workers,
+        baseline_only=args.against is None,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from mm_fusion.detections import SENSOR_GROUPS
 from mm_fusion.errors import ConfigurationError
-from mm_fusion.evaluation.conditions import KINDS, Condition, full_subset, possible_subsets
+from mm_fusion.evaluation.conditions import KINDS, NAMED, Condition, full_subset, possible_subsets
 from mm_fusion.evaluation.jobs import Job, Model, Source, Workplace, known_result
 from mm_fusion.evaluation.json_file import read_json, write_json
 from mm_fusion.evaluation.labelled_data import LabelledData
@@ -27,8 +27,8 @@ Progress = Callable[[int, int, str], None]
 class Request:
     """What a report is asked to hold.
 
-    against: the model to compare with, and the baseline of mCE, or None. calibrate: frames to fit curves of
-    scores on, None for none.
+    against: the model to compare with, and the baseline of mCE, or None; baseline_only: it runs for mCE
+    alone, clean and under the simulator's faults. calibrate: frames to fit curves of scores on, or None.
     """
 
     model: Model
@@ -39,6 +39,7 @@ class Request:
     calibrate: Source | None = None
     draws: int = 1000
     workers: int = 1
+    baseline_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,14 @@ def plan_of(request: Request, data: Sequence[LabelledData], fitted: Sequence[Lab
     models = {"ours": request.model} | ({"against": request.against} if request.against else {})
     plan = Plan({}, {}, {}, {}, full)
     for side, model in models.items():
-        for subset in subsets:
+        bare = side == "against" and request.baseline_only
+        for subset in [full] if bare else subsets:
             plan.subsets[side, subset] = replace(blank, model=model, subset=subset)
         for condition in request.conditions:
             reason = _impossible(condition, kinds)
             if reason:
                 plan.left_out[condition.label] = reason
-            else:
+            elif not (bare and condition.name in NAMED):
                 job = replace(blank, model=model)
                 plan.conditions[side, condition.label] = _condition_job(job, condition)
     if request.calibrate is not None:

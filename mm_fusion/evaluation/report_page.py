@@ -67,8 +67,13 @@ def _heading(tree: Mapping[str, Any]) -> str:
         late = f", {without} truth frames without a frame" if without else ""
         where = f"{data['frames']} frames of {data['runs']} drives{late}; {data['region']}"
         parts.append(f"{data['name']}{split}: {where}")
-    against = f", against {tree['against']['name']}" if tree["against"] else ""
+    against = f", against {tree['against']['name']}" if _is_compared(tree) else ""
     return f"model {tree['model']['name']}{against}\n" + "\n".join(parts)
+
+
+def _is_compared(tree: Mapping[str, Any]) -> bool:
+    """Whether another model did everything that this one did."""
+    return bool(tree["against"]) and not tree["baseline_only"]
 
 
 def tables_of(tree: Mapping[str, Any]) -> list[Table]:
@@ -80,7 +85,7 @@ def tables_of(tree: Mapping[str, Any]) -> list[Table]:
 
 def _subsets(tree: Mapping[str, Any]) -> Table:
     head = ["subset", "mAP", "95 %", "without attributes", "mATE", "mASE", "mAOE", "mAVE"]
-    head += ["0-20 m", "20-35 m", "35-50 m"] + ["minus the other", "95 %"] * bool(tree.get("differences"))
+    head += ["0-20 m", "20-35 m", "35-50 m"] + ["minus the other", "95 %"] * _is_compared(tree)
     rows = []
     for name, part in tree["subsets"].items():
         scores = part["nuscenes"]
@@ -88,7 +93,7 @@ def _subsets(tree: Mapping[str, Any]) -> Table:
         row += [number(scores.get("sum_without_attributes"))]
         row += [number(scores.get(error), 2) for error in ("mate", "mase", "maoe", "mave")]
         row += [number(band["map"]) for band in part["by_range"].values()]
-        if tree.get("differences"):
+        if _is_compared(tree):
             row += _difference(tree["differences"]["subsets"][name]["map"])
         rows.append(row)
     note = "the sum without attributes is not NDS"
@@ -130,12 +135,12 @@ _LEVELS = ("easy", "moderate", "hard")
 
 def _conditions(tree: Mapping[str, Any]) -> Table:
     head = ["condition", "mAP", "minus full", "95 %", "kept %", "struck %"]
-    head += ["minus the other", "95 %"] * bool(tree.get("differences"))
+    head += ["minus the other", "95 %"] * _is_compared(tree)
     rows = []
     for name, entry in tree["conditions"].items():
         row = [name, number(entry["map"]), *_difference(entry["difference_to_full"]["map"])]
         row += [number(entry["kept"]), number(entry["struck_percent"], 0)]
-        if tree.get("differences"):
+        if _is_compared(tree):
             row += _difference(tree["differences"]["conditions"][name]["map"])
         rows.append(row)
     left = "; ".join(f"{name} left out: {reason}" for name, reason in tree["left_out"].items())

@@ -57,6 +57,7 @@ def report_tree(
         "version": VERSION,
         "model": {"name": request.model.name, "digest": request.model.digest},
         "against": None if request.against is None else {"name": request.against.name},
+        "baseline_only": request.baseline_only,
         "data": [_data_tree(one) for one in data],
         "full": plan.full,
         "settings": SETTINGS,
@@ -283,6 +284,6 @@ def _differences(plan: Plan, results: Results) -> dict[str, Any]:
     table: dict[str, dict[str, Any]] = {"subsets": {}, "conditions": {}}
     for part, jobs in (("subsets", plan.subsets), ("conditions", plan.conditions)):
         for (side, name), job in jobs.items():
-            if side == "ours":
+            if side == "ours" and ("against", name) in jobs:
                 table[part][name] = _difference(results[job.file], results[jobs["against", name].file])
     return table

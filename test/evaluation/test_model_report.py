@@ -103,6 +103,15 @@ def test_a_second_model_is_paired_and_is_the_baseline(folder: Path, tmp_path: Pa
     assert by_sum["mce"] < 1 and tree["robustness"]["map"]["mra"] == pytest.approx(1)
 
 
+def test_a_baseline_alone_runs_for_the_corruption_error_and_no_more(folder: Path, tmp_path: Path) -> None:
+    request = request_of(folder, "radar_wrong,fog:1", against=True, baseline_only=True)
+    tree, _ = reported(tmp_path / "r", request)
+    done = {path.name for path in (tmp_path / "r" / "score_d2").iterdir()}
+    assert done == {"CLR.json", "fog_1.json"}
+    assert tree["robustness"]["map"]["mce"] == pytest.approx(1)
+    assert "minus the other" not in report_text(tree) and "baseline poor" in report_text(tree)
+
+
 def test_what_is_whole_is_not_done_again(folder: Path, tmp_path: Path) -> None:
     first, _ = reported(tmp_path / "r", request_of(folder, "lidar_lost"))
     # CLR, CR and L; a lost LiDAR is the subset CR
