@@ -1,8 +1,9 @@
 """How the time of a frame grows with the number of cameras, points and radars, and with range.
 
 `python -m test.benchmarks.bench_growth --out FOLDER`: inputs, an untrained network of tiny's sizes and its
-decoding, on one thread, in processor time: on a core of its own that is latency. Writes growth.json and growth.png; fails where a term grows faster than linear. Range
-is compared by the area of the grid: twice the range is four times the cells.
+decoding, on one thread, in processor time: on a core of its own that is latency. Writes growth.json and
+growth.png; fails where a term grows faster than linear. Range is compared by the area of the grid: twice the
+range is four times the cells.
 """
 
 from __future__ import annotations
