@@ -202,6 +202,8 @@ def _calibration_by_class(tree: Mapping[str, Any]) -> Table:
     rows = []
     for name in names:
         cells = [part["classes"].get(name) for part in parts.values()]
+        if not any(cell and cell["detections"] for cell in cells):
+            continue
         known = [("-", None) if cell is None else (number(cell["ece"]), cell["ece_after"]) for cell in cells]
         rows.append([name, *(one if after is None else f"{one} > {number(after)}" for one, after in known)])
     return Table("ECE by class and mode, % (as given > after fitting)", ["class", *parts], rows)
