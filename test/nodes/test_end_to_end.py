@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ READY_S = 120.0
 PATIENT = "deadline_ms:=60000"
 """Tests run on busy machines: no load is shed."""
 Start = Callable[..., Child]
+Published = tuple[dict[int, Detections], set[int]]
 OUTPUTS = ("mode", "detections", "detections_cloud", "objects", "markers", "overlay/camera")
 
 
@@ -43,7 +44,7 @@ def play_through(
     recorder.wait_for("[recorder]: listening", READY_S)
     player = start("player_node", bag, "--wait-for", "20")
     assert player.wait(60.0) == 0, player.text()
-    time.sleep(1.5)  # the last diagnostics, once a second
+    time.sleep(2.5)  # the last diagnostics: once a second, half a second later where no frame comes
     node.check()
     assert recorder.stop() == 0, recorder.text()
     return node
@@ -64,16 +65,26 @@ def counts(path: Path) -> dict[str, int]:
         return {name: info.count for name, info in reader.topics.items()}
 
 
-def replay(log: Path, vehicle: VehicleConfig) -> dict[int, Detections]:
-    """What the pipeline finds in the logged sequence of calls, as it would be published."""
-    pipeline = Pipeline(vehicle, make_detector("geometric", vehicle))
+def skipped(drops: dict[str, dict[str, int]]) -> int:
+    """Frames that found the detector busy, as happens on a busy machine."""
+    return sum(drops.get("frames", {}).values())
+
+
+def replay(log: Path, vehicle: VehicleConfig, wanted: Collection[int], model: str = "geometric") -> Published:
+    """What the pipeline finds in the logged sequence of calls, as it would be published, and all its stamps.
+
+    wanted: stamps of frames to detect in; what is skipped takes no part in the health of sensors.
+    """
+    pipeline = Pipeline(vehicle, make_detector(model, vehicle, backend="onnxruntime"))
     frames = []
     with open_bag(log) as reader:
         for sensor, item, receipt_ns in bag_items(reader, vehicle):
             frames += pipeline.add(sensor, item, receipt_ns)
-    results = [pipeline.detect(frame) for frame in [*frames, *pipeline.flush()]]
+    frames += pipeline.flush()
+    results = [pipeline.detect(frame) for frame in frames if frame.stamp_ns in wanted]
     messages = [encode_detections_cloud(r.detections, r.stamp_ns, r.frame_id, message_type) for r in results]
-    return {r.stamp_ns: decode_detections_cloud(m)[0] for r, m in zip(results, messages)}
+    found = {r.stamp_ns: decode_detections_cloud(m)[0] for r, m in zip(results, messages)}
+    return found, {frame.stamp_ns for frame in frames}
 
 
 @pytest.mark.parametrize("simulated", ["true", "false"])
@@ -84,9 +95,12 @@ def test_every_frame_comes_out_as_offline(
     parameters = [f"use_sim_time:={simulated}", f"record_receipts:={log}"]
     node = play_through(start, tiny_bag, vehicle_file, out, *parameters)
     assert node.stop() == 0
-    live, offline = clouds(out), replay(log, vehicle)
+    live = clouds(out)
+    offline, made = replay(log, vehicle, live)
+    drops, stages = read_diagnostics(out)
     assert sorted(live) == sorted(offline)
-    assert set(live) >= {START_NS + number * PERIOD_NS for number in range(1, FRAMES)}
+    assert made >= {START_NS + number * PERIOD_NS for number in range(1, FRAMES)}
+    assert len(made) == len(live) + skipped(drops)
     for stamp_ns, detections in live.items():
         for name, array in detections.arrays().items():
             np.testing.assert_array_equal(
@@ -97,8 +111,7 @@ def test_every_frame_comes_out_as_offline(
     found = counts(out)
     assert [found[f"/fusion/{name}"] for name in OUTPUTS[1:5]] == [len(offline)] * 4
     assert found["/fusion/overlay/camera"] > 0
-    drops, stages = read_diagnostics(out)
-    assert drops == {}
+    assert {reason for found in drops.values() for reason in found} <= {"superseded"}
     assert {"add", "detect", "publish", "latency"} <= set(stages)
 
 
@@ -117,14 +130,14 @@ def test_bad_messages_are_counted_and_a_silent_lidar_stops_nothing(
     drops, _ = read_diagnostics(out)
     assert drops["lidar"] == {"malformed": 2}
     # on a busy machine the next image may come before a bad one is looked at
-    assert drops["camera"]["malformed"] + drops["camera"].get("superseded", 0) >= 2
+    assert sum(drops["camera"].values()) >= 2 and drops["camera"].keys() <= {"malformed", "superseded"}
     assert drops["radar"] == {"malformed": 1}
     assert "lidar: " in node.text() and "(malformed)" in node.text()
     with open_bag(out) as reader:
         stamps = [m.message.header.stamp for m in reader.messages({"/fusion/detections"})]
     last_ns = stamps[-1].sec * 10**9 + stamps[-1].nanosec
     assert last_ns >= START_NS + 17 * PERIOD_NS
-    assert len(stamps) >= 16
+    assert len(stamps) + skipped(drops) >= 16
     with open_bag(out) as reader:
         assert [m.message.data for m in reader.messages({"/fusion/mode"})][-2:] == ["CR", "-"]
 
@@ -155,7 +168,16 @@ def test_a_recording_that_loops_starts_anew(
     start: Start, tiny_bag: Path, vehicle_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mcap"
-    node = start("fusion_node", "--ros-args", "-p", f"vehicle:={vehicle_file}", "-p", "use_sim_time:=true")
+    node = start(
+        "fusion_node",
+        "--ros-args",
+        "-p",
+        f"vehicle:={vehicle_file}",
+        "-p",
+        "use_sim_time:=true",
+        "-p",
+        PATIENT,
+    )
     recorder = start("recorder_node", "--out", out, "--topics", "/fusion/detections_cloud", "/diagnostics")
     node.wait_for("[fusion]: active", READY_S)
     recorder.wait_for("[recorder]: listening", READY_S)
@@ -166,8 +188,9 @@ def test_a_recording_that_loops_starts_anew(
     player.stop()
     node.check()
     recorder.stop()
-    assert counts(out)["/fusion/detections_cloud"] >= 2 * FRAMES - 2
-    assert len(clouds(out)) in (FRAMES - 1, FRAMES)
+    drops, _ = read_diagnostics(out)
+    assert counts(out)["/fusion/detections_cloud"] + skipped(drops) >= 2 * FRAMES - 2
+    assert skipped(drops) or len(clouds(out)) in (FRAMES - 1, FRAMES)
 
 
 def test_without_any_message_the_node_says_what_is_missing_and_its_mode(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,54 +22,24 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mm_fusion.bags.items import bag_items
-from mm_fusion.bags.read import open_bag
-from mm_fusion.bags.types import message_type
 from mm_fusion.config import VehicleConfig
-from mm_fusion.detections import Detections
-from mm_fusion.detectors.choice import make_detector
-from mm_fusion.messages.encode_clouds import decode_detections_cloud, encode_detections_cloud
 from mm_fusion.network.model import FusionModel
 from mm_fusion.nodes.demo_summary import read_counts, read_diagnostics
 from mm_fusion.nodes.processes import Child
-from mm_fusion.pipeline import Pipeline
 from mm_fusion.training.export import export_model
 from test.network.scene import small_config
 
 from .conftest import FRAMES, PERIOD_NS, START_NS
-from .test_end_to_end import PATIENT, clouds, play_through
+from .test_end_to_end import PATIENT, clouds, play_through, replay, skipped
 
 pytestmark = pytest.mark.ros
 Start = Callable[..., Child]
-
-
-def skipped(drops: dict[str, dict[str, int]]) -> int:
-    """Frames that found the detector busy."""
-    return sum(drops.get("frames", {}).values())
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     return export_model(FusionModel(small_config()).eval(), tmp_path_factory.mktemp("model"))
-
-
-def offline(
-    log: Path, vehicle: VehicleConfig, folder: Path, wanted: Collection[int]
-) -> dict[int, Detections]:
-    """What a pipeline to which nobody gave anything early finds in the logged sequence of calls.
-
-    wanted: stamps of the frames to detect in; what is skipped takes no part in the health of sensors.
-    """
-    pipeline = Pipeline(vehicle, make_detector(str(folder), vehicle, backend="onnxruntime"))
-    frames = []
-    with open_bag(log) as reader:
-        for sensor, item, receipt_ns in bag_items(reader, vehicle):
-            frames += pipeline.add(sensor, item, receipt_ns)
-    frames = [frame for frame in [*frames, *pipeline.flush()] if frame.stamp_ns in wanted]
-    results = [pipeline.detect(frame) for frame in frames]
-    messages = [encode_detections_cloud(r.detections, r.stamp_ns, r.frame_id, message_type) for r in results]
-    return {r.stamp_ns: decode_detections_cloud(m)[0] for r, m in zip(results, messages)}
 
 
 def test_what_is_encoded_early_and_beside_gives_the_bytes_of_doing_it_in_turn(
@@ -80,10 +50,10 @@ def test_what_is_encoded_early_and_beside_gives_the_bytes_of_doing_it_in_turn(
     node = play_through(start, tiny_bag, vehicle_file, out, *parameters)
     assert node.stop() == 0
     live = clouds(out)
-    alone = offline(log, vehicle, folder, live)
+    alone, made = replay(log, vehicle, live, str(folder))
     assert set(live) == set(alone)
     drops, stages = read_diagnostics(out)
-    assert len(live) + skipped(drops) >= FRAMES - 1  # a busy machine may skip some: then they are counted
+    assert len(live) + skipped(drops) == len(made) >= FRAMES - 1
     for stamp_ns, found in live.items():
         for name, array in found.arrays().items():
             assert array.tobytes() == getattr(alone[stamp_ns], name).tobytes(), f"{stamp_ns} {name}"
