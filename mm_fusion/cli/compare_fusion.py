@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder-steps", type=int, default=2000, help="steps of encoders that are trained")
     parser.add_argument("--operators", default="all", help="rows, with commas; all: every one")
     parser.add_argument("--steps", type=int, default=1500, help="optimiser steps of each row")
-    parser.add_argument("--minutes", type=float, default=20.0, help="most minutes of each row, 0: no limit")
+    parser.add_argument(
+        "--minutes", type=float, default=20.0, help="most minutes of processor time of each row, 0: no limit"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="of leader, runner-up and default")
     parser.add_argument("--seed", type=int, default=1, help="the first of them")
     parser.add_argument("--batch", type=int, default=4, help="frames per step")

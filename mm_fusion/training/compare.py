@@ -17,7 +17,7 @@ from mm_fusion.evaluation.json_file import read_json, write_json
 from mm_fusion.network.fusion.choice import OPERATORS
 from mm_fusion.network.model import FusionModel
 from mm_fusion.network_config import LearnedConfig
-from mm_fusion.training.compare_cache import FeatureCache
+from mm_fusion.training.compare_cache import FeatureCache, has_stems
 from mm_fusion.training.compare_data import Extent, encoders_hash, make_scorer, training_features
 from mm_fusion.training.compare_jobs import JOININGS, Job, job_of
 from mm_fusion.training.compare_model import ComparedNetwork
@@ -55,7 +55,7 @@ def compare(asked: Comparison) -> dict[str, Any]:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     encoders = _encoders(asked)
-    stems = "early" in asked.rows
+    stems = "early" in asked.rows or has_stems(asked.out / "features" / "train")
     cache, names = training_features(
         encoders, asked.data, asked.out, asked.extent, stems, asked.vehicle, _teller(asked.quiet)
     )

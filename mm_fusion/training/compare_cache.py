@@ -129,6 +129,14 @@ def stacked(rows: Sequence[Arrays]) -> tuple[dict[str, Tensor], dict[str, Tensor
     return tensors, targets
 
 
+def has_stems(folder: Path) -> bool:
+    """Whether the features of a folder were encoded with stems: then they stay so."""
+    try:
+        return bool(json.loads((folder / "about.json").read_text(encoding="utf-8"))["stems"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def write_about(folder: Path, tree: dict[str, object]) -> None:
     """Say beside the files what they are; raises `FusionError` where the folder holds other features."""
     path = folder / "about.json"

@@ -27,7 +27,7 @@ SECTOR_SHARE = 0.15
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one network is trained. minutes: of this process's time, 0 for no limit."""
+    """How one network is trained. minutes: of processor time, whatever else runs; 0 for no limit."""
 
     steps: int
     minutes: float = 0.0
@@ -40,7 +40,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Trained:
-    """What became of it: steps done, seconds, and the mean loss of the last tenth."""
+    """What became of it: steps done, seconds of processor time, and the mean loss of the last tenth."""
 
     steps: int
     seconds: float
@@ -68,10 +68,10 @@ def train_on_cache(
     optimizer = torch.optim.AdamW(groups, lr=recipe.rate)
     modulation = GradientModulation(seed=recipe.seed) if recipe.balance else None
     mean = torch.optim.swa_utils.AveragedModel(network, avg_fn=_follow, use_buffers=True)
-    begun, step, losses = time.monotonic(), 0, []
+    begun, step, losses = time.process_time(), 0, []
     network.train()
     source = batches(cache, names, recipe.batch, recipe.seed)
-    while (done := _done(recipe, step, time.monotonic() - begun)) < 1:
+    while (done := _done(recipe, step, time.process_time() - begun)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * _factor(step, done)
         inputs, targets = next(source)
@@ -96,7 +96,7 @@ def train_on_cache(
     network.load_state_dict(mean.module.state_dict())
     network.eval()
     last = losses[-max(1, len(losses) // 10) :]
-    return Trained(step, time.monotonic() - begun, sum(last) / max(1, len(last)))
+    return Trained(step, time.process_time() - begun, sum(last) / max(1, len(last)))
 
 
 def _follow(average: Tensor, newest: Tensor, count: Tensor | int) -> Tensor:

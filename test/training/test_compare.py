@@ -14,7 +14,7 @@ from mm_fusion.errors import ConfigurationError, FusionError
 from mm_fusion.network.fusion.choice import OPERATORS
 from mm_fusion.network.model import FusionModel
 from mm_fusion.training.compare import _claimed, best_rows
-from mm_fusion.training.compare_cache import FeatureCache, batches, stacked, write_about
+from mm_fusion.training.compare_cache import FeatureCache, batches, has_stems, stacked, write_about
 from mm_fusion.training.compare_jobs import JOININGS, SOURCES, WAYS, chosen_rows, job_of
 from mm_fusion.training.compare_model import ComparedNetwork
 from mm_fusion.training.compare_report import report_text, report_tree, write_report
@@ -60,8 +60,9 @@ def test_cached_features_give_what_the_whole_model_gives(tmp_path: Path) -> None
     expected = detections_of(outputs, {"coverage": batch["coverage"].numpy()}, network.config)
     found = objects_of(network, cache.read(names[1]))
     assert len(found) == len(expected)
-    np.testing.assert_array_equal(found.center, expected.center)
-    np.testing.assert_array_equal(found.score, expected.score)
+    # other layouts of the same weights round otherwise
+    np.testing.assert_allclose(found.center, expected.center, atol=1e-5)
+    np.testing.assert_allclose(found.score, expected.score, atol=1e-6)
 
 
 @pytest.mark.parametrize("lost", ["lidar", "camera", "radar"])
@@ -134,6 +135,7 @@ def test_drops_leave_each_frame_something(schedule: str) -> None:
 
 def test_features_of_other_encoders_are_refused(tmp_path: Path) -> None:
     write_about(tmp_path, {"encoders": "a", "data": "b"})
+    assert not has_stems(tmp_path)
     write_about(tmp_path, {"encoders": "a", "data": "b"})
     with pytest.raises(FusionError, match="encoders"):
         write_about(tmp_path, {"encoders": "c", "data": "b"})
