@@ -38,6 +38,8 @@ VALUES: Mapping[str, tuple[float, ...]] = {
 }
 HIGHEST_EXPONENT = 1.2
 """Above this a term counts as worse than linear; times scatter."""
+HIGHEST_EXCESS = 0.1
+"""And only where the last time lies above the straight line through the first half by this share of it."""
 FLAT = 0.05
 """Growth over the whole span, as a share of the time, below which nothing is fitted."""
 MODEL = CameraModel(
@@ -126,6 +128,18 @@ def exponent_of(values: Sequence[float], times_ms: Sequence[float]) -> float:
     return float(powers[int(np.argmin(rests))])
 
 
+def excess_of(values: Sequence[float], times_ms: Sequence[float]) -> float:
+    """How far the last time lies above the straight line through the first half, as a share of it."""
+    half = max(2, (len(values) + 1) // 2)
+    slope, start = np.polyfit(values[:half], times_ms[:half], 1)
+    return float((times_ms[-1] - (start + slope * values[-1])) / times_ms[-1])
+
+
+def is_worse_than_linear(row: Mapping[str, Any]) -> bool:
+    """Whether a term's exponent and its excess over a line both say so."""
+    return bool(row["exponent"] > HIGHEST_EXPONENT and row["excess"] > HIGHEST_EXCESS)
+
+
 def grow(
     folder_of: Callable[[float], Path], runs: int, values: Mapping[str, Sequence[float]] = VALUES
 ) -> dict[str, Any]:
@@ -139,7 +153,8 @@ def grow(
             frame = frame_of(*sizes, float(now["range"]), jpeg)
             times_ms.append(median_ms(folder_of(float(now["range"])), frame, runs))
         against = [step**2 for step in steps] if name == "range" else list(steps)
-        tree[name] = {"values": list(steps), "ms": times_ms, "exponent": exponent_of(against, times_ms)}
+        found = {"exponent": exponent_of(against, times_ms), "excess": excess_of(against, times_ms)}
+        tree[name] = {"values": list(steps), "ms": times_ms, **found}
     return tree
 
 
@@ -184,7 +199,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         against = "area" if name == "range" else name
         steps = ", ".join(f"{v:g}: {ms:.1f}" for v, ms in zip(row["values"], row["ms"]))
         print(f"{name:<8} exponent {row['exponent']:.2f} in {against:<8} ms at {steps}")
-    return int(any(row["exponent"] > HIGHEST_EXPONENT for row in tree.values()))
+    worse = [name for name, row in tree.items() if is_worse_than_linear(row)]
+    print(f"worse than linear: {', '.join(worse) or 'none'}")
+    return int(bool(worse))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from test.benchmarks.bench_growth import config_of, draw, exponent_of, frame_of, picture, vehicle_of
+from test.benchmarks.bench_growth import (
+    config_of,
+    draw,
+    excess_of,
+    exponent_of,
+    frame_of,
+    is_worse_than_linear,
+    picture,
+    vehicle_of,
+)
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
@@ -14,6 +23,13 @@ def test_the_exponent_is_found(power):
 
 def test_nothing_that_grows_is_flat():
     assert exponent_of([1, 2, 3], [10.0, 10.2, 10.1]) == 0.0
+
+
+def test_worse_than_linear_is_told_from_noise():
+    values = [0, 6, 12]
+    for times, worse in (([10, 40, 130], True), ([140.1, 143.8, 159.0], False), ([10, 20, 30], False)):
+        row = {"exponent": exponent_of(values, times), "excess": excess_of(values, times)}
+        assert is_worse_than_linear(row) == worse
 
 
 def test_a_frame_has_what_is_asked_for():
