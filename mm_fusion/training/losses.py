@@ -30,6 +30,10 @@ WEIGHTS: dict[str, float] = {
 """What each part of the loss counts."""
 
 
+DIRECTION = 0.2
+"""Share of the heading's loss that tells front from back."""
+
+
 def focal(logits: Tensor, target: Tensor, weight: Tensor, objects: Tensor) -> Tensor:
     """Gaussian focal loss per object, in float32; `weight` broadcasts to (B, K, X, Y), 0 leaves a cell out.
 
@@ -86,7 +90,9 @@ def object_losses(
         "velocity": targets["velocity"],
     }
     masks = {name: valid for name in told} | {"velocity": valid * targets["velocity_valid"]}
-    losses = {name: mean_over((told[name] - wanted[name]).abs().sum(-1), masks[name]) for name in told}
+    apart = {name: (told[name] - wanted[name]).abs().sum(-1) for name in told}
+    apart["heading"] = heading_error(told["heading"], wanted["heading"])
+    losses = {name: mean_over(apart[name], masks[name]) for name in told}
     moving = pick(maps["moving"], where).squeeze(-1)
     losses["moving"] = mean_over(
         functional.binary_cross_entropy_with_logits(moving, targets["moving"].clamp(0, 1), reduction="none"),
@@ -95,6 +101,16 @@ def object_losses(
     errors = _errors(told, wanted, centres[where], cell)
     losses["variance"] = _likelihood(pick(maps["log_variance"], where), errors, valid, masks["velocity"])
     return losses
+
+
+def heading_error(told: Tensor, wanted: Tensor) -> Tensor:
+    """L1 of sine and cosine (..., 2), mostly up to half a turn.
+
+    What does not move often looks the same from both ends. L1 alone then rests anywhere between the two, on
+    an axis that neither has; so the nearer end counts for most of it, and the right one for the rest.
+    """
+    right, turned = (told - wanted).abs().sum(-1), (told + wanted).abs().sum(-1)
+    return (1 - DIRECTION) * torch.minimum(right, turned) + DIRECTION * right
 
 
 def mean_over(values: Tensor, mask: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from mm_fusion.geometry.boxes import iou_3d
 from mm_fusion.network.decode import pick
 from mm_fusion.network.model import FusionNetwork
-from mm_fusion.training.losses import mean_over
+from mm_fusion.training.losses import heading_error, mean_over
 
 REACH = 2.5
 """Candidates farther than this from every object of their class are none, m."""
@@ -87,4 +87,4 @@ def _rows7(box: Tensor) -> np.ndarray:
 def _box_error(box: Tensor, wanted: Tensor) -> Tensor:
     centre = (box[..., :3] - wanted[..., :3]).abs().sum(-1)
     size = (box[..., 3:6].log() - wanted[..., 3:6].clamp(min=0.05).log()).abs().sum(-1)
-    return centre + size + (box[..., 6:] - wanted[..., 6:]).abs().sum(-1)
+    return centre + size + heading_error(box[..., 6:], wanted[..., 6:])

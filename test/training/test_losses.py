@@ -7,11 +7,20 @@ import math
 import pytest
 import torch
 
-from mm_fusion.training.losses import depth_loss, focal, mean_over, total
+from mm_fusion.training.losses import DIRECTION, depth_loss, focal, heading_error, mean_over, total
 
 
 def test_a_mean_over_nothing_is_zero() -> None:
     assert mean_over(torch.tensor([math.nan]), torch.zeros(1)) == 0
+
+
+def test_a_heading_from_the_wrong_end_costs_little() -> None:
+    wanted = torch.tensor([[0.0, 1.0]]).expand(3, 2)
+    told = torch.tensor([[0.0, 1.0], [0.0, -1.0], [1.0, 0.0]])
+    right, turned, across = heading_error(told, wanted).tolist()
+    assert right == 0
+    assert turned == pytest.approx(DIRECTION * 2)
+    assert across == pytest.approx(2.0)
 
 
 def test_focal_by_hand() -> None:
