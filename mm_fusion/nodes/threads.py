@@ -11,7 +11,7 @@ from typing import Any
 from mm_fusion.alignment.sensor_state import SensorState
 from mm_fusion.config import VehicleConfig
 from mm_fusion.detections import FusionResult
-from mm_fusion.errors import DropReason, MeasurementError
+from mm_fusion.errors import BackendError, DropReason, MeasurementError
 from mm_fusion.frame import Frame
 from mm_fusion.measurements import Deferred, Item
 from mm_fusion.messages.routes import Route, decode, routes
@@ -30,7 +30,7 @@ SHED_FRAMES = "shed frames"
 LOOK_EVERY = 5
 """What cameras contribute is looked at once in so many frames."""
 GIVE_UP = 5
-"""So many frames in a row that end in an error: nothing of the detector is to be expected any more."""
+"""So many frames in a row without a backend that works: none is to be expected any more."""
 
 IDLE_S = 0.1
 SIMULATED_STEP_S = 0.002
@@ -176,7 +176,7 @@ class DetectThread(threading.Thread):
     """Detects in the newest frame and hands the result on; frames it has no time for are `superseded`.
 
     load: says what to leave out. on_idle: called after each frame, when nobody waits for anything. `broken`
-    says what went wrong once `GIVE_UP` frames in a row have ended in an error.
+    says what went wrong once `GIVE_UP` frames in a row have found no backend that works.
     """
 
     def __init__(
@@ -244,6 +244,7 @@ class DetectThread(threading.Thread):
 
     def _fail(self, error: Exception) -> None:
         self._on_error(error)
-        self._failures += 1
+        if isinstance(error, BackendError):  # of another kind it is about what came, and may pass with it
+            self._failures += 1
         if self._failures >= GIVE_UP:
             self.broken = str(error) or type(error).__name__

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs rclpy: source ROS 2 or install its wheels")
 
 from mm_fusion.detections import FusionResult, empty_detections
-from mm_fusion.errors import DropLog
+from mm_fusion.errors import BackendError, DropLog
 from mm_fusion.frame import Calibration, Frame
 from mm_fusion.nodes.load import Load
 from mm_fusion.nodes.stages import Stages
@@ -30,6 +30,7 @@ class OnePlace(Pipeline):
         self.began = threading.Event()
         self.without: list[tuple[str, ...]] = []
         self.examined = self.fails = 0
+        self.error: Exception = BackendError("the device is gone")
 
     def detect(self, frame: Frame, without: Collection[str] = ()) -> FusionResult:
         self.began.set()
@@ -37,7 +38,7 @@ class OnePlace(Pipeline):
         self.without.append(tuple(without))
         if self.fails:
             self.fails -= 1
-            raise RuntimeError("the device is gone")
+            raise self.error
         return FusionResult(frame.stamp_ns, "base_link", {}, {}, empty_detections(), "-", {})
 
     def examine(self) -> None:
@@ -119,6 +120,13 @@ def test_what_load_leaves_out_is_left_out_and_counted(rig: Rig) -> None:
     until(lambda: len(rig.results) == 2)
     assert rig.results == [2, 4] and rig.pipeline.without == [("right",)] * 2
     assert rig.pipeline.drops.counts() == {SHED_FRAMES: {"superseded": 2}}
+
+
+def test_what_messages_cause_costs_frames_alone(rig: Rig) -> None:
+    rig.pipeline.fails, rig.pipeline.error = 3 * GIVE_UP, ValueError("a strange cloud")
+    rig.one_by_one(*range(1, 3 * GIVE_UP + 2))
+    until(lambda: rig.results == [3 * GIVE_UP + 1])
+    assert len(rig.errors) == 3 * GIVE_UP and rig.thread.broken == ""
 
 
 def test_errors_cost_their_frames_and_many_in_a_row_are_said(rig: Rig) -> None:
