@@ -149,10 +149,19 @@ def write_plots(out: Path, tree: dict[str, Any]) -> None:
     rows = tree["rows"]
     table = np.array([[rows[name]["conditions"][c]["map"] for c in CONDITIONS] for name in rows], np.float64)
     figure, axis = pyplot.subplots(figsize=(8, 1.5 + 0.35 * len(rows)), layout="constrained")
-    axis.imshow(table, aspect="auto", cmap="viridis")
+    axis.imshow(table, aspect="auto", cmap="Blues")
+    middle = (np.nanmin(table) + np.nanmax(table)) / 2 if np.isfinite(table).any() else 0.0
     axis.set(xticks=range(len(CONDITIONS)), xticklabels=CONDITIONS, yticks=range(len(rows)), yticklabels=rows)
     for (y, x), value in np.ndenumerate(table):
-        axis.text(x, y, f"{value:.1f}", ha="center", va="center", color="white", fontsize=8)
+        axis.text(
+            x,
+            y,
+            f"{value:.1f}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if value > middle else "black",
+        )
     axis.set_title("mAP, percent")
     figure.savefig(out / "conditions.png", dpi=110)
     pyplot.close(figure)
