@@ -24,6 +24,8 @@ from mm_fusion.nodes.message_types import message_class
 from mm_fusion.nodes.overlays import overlay_jpeg
 
 MARKERS = "~/markers"
+MARKED_SCORE = 0.1
+"""Weaker ones are in every output but the markers, each of which takes a quarter of a millisecond to make."""
 OUTPUTS: dict[str, tuple[str, Callable[..., Any]]] = {
     "~/detections": ("vision_msgs/msg/Detection3DArray", encode_detections),
     "~/detections_cloud": ("sensor_msgs/msg/PointCloud2", encode_detections_cloud),
@@ -70,7 +72,10 @@ class Outputs:
             self.say_mode(result.mode)
             for topic, (publisher, encode) in self._encoders.items():
                 if (markers or topic != MARKERS) and publisher.get_subscription_count():
-                    message = encode(result.detections, result.stamp_ns, result.frame_id, message_class)
+                    found = result.detections
+                    if topic == MARKERS:
+                        found = found.select(found.score >= MARKED_SCORE)
+                    message = encode(found, result.stamp_ns, result.frame_id, message_class)
                     publisher.publish(message)
 
     def say_mode(self, mode: str) -> None:
