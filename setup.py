@@ -68,8 +68,9 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "run": ["opencv-python-headless", "open3d-cpu"],
-        "desktop": ["opencv-python", "open3d"],
+        # with what runs the shipped models on a CPU
+        "run": ["opencv-python-headless", "open3d-cpu", "onnxruntime"],
+        "desktop": ["opencv-python", "open3d", "onnxruntime"],
         "onnx": ["onnxruntime"],
         "train": [
             "torch>=2.4",

@@ -111,7 +111,7 @@ def make_plan(profile: str, torch: str, environ: Mapping[str, str]) -> Plan:
     if distribution:
         constraints = system_constraints(constraints, installed_versions())
         absent = [package for name, package in ALTERNATIVES.items() if importlib.util.find_spec(name) is None]
-        requirements = [*absent, "-e ." if profile == "run" else "-e .[test,train]"]
+        requirements = [*absent, "-e .[onnx]" if profile == "run" else "-e .[test,train]"]
     elif platform.machine() != "x86_64":
         raise SetupError(
             f"the ROS wheels are for x86_64, this is {platform.machine()}: source a ROS 2 installation"
