@@ -146,7 +146,7 @@ class VehicleConfig(Section):
     sensors: dict[str, SensorConfig] = Field(min_length=1)
     ego_box: EgoBox | None = None
     alignment: AlignmentConfig
-    model: str = Field("geometric", description="geometric, a shipped model's name, a checkpoint or a folder")
+    model: str = Field("tiny", description="geometric, a shipped model's name, a checkpoint or a folder")
 
     @model_validator(mode="after")
     def _names_agree(self) -> VehicleConfig:

@@ -22,6 +22,9 @@ AGE_PERIODS = 0.75
 """The nearest measurement is at most half a period away, and a little more with jitter."""
 
 
+MODEL = "model: tiny  # trained on simulation; geometric needs no training"
+
+
 def vehicle_yaml(report: BagReport) -> str:
     """The text of a vehicle file that `load_vehicle` takes as it is; raises `BagError` where no sensor is
     known.
@@ -31,7 +34,7 @@ def vehicle_yaml(report: BagReport) -> str:
             f"{report.path}: holds no sensor to write a vehicle file of; expected images, clouds or "
             f"radar scans"
         )
-    text = "\n".join([*_head(report), *_sensors(report), *_alignment(report), "", "model: geometric", ""])
+    text = "\n".join([*_head(report), *_sensors(report), *_alignment(report), "", MODEL, ""])
     parse_config(yaml.safe_load(text), VehicleConfig, f"vehicle file of {report.path}")
     return text
 

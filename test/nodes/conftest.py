@@ -40,6 +40,7 @@ VEHICLE = {
         "radar": {"kind": "radar", "topic": "/radar/points"},
     },
     "alignment": {"reference": ["lidar", "camera", "radar"]},
+    "model": "geometric",
 }
 
 
