@@ -93,6 +93,9 @@ def test_graphs_of_two_models_are_refused(exported: tuple[FusionModel, Path], tm
     torch.nn.init.normal_(other.lidar.out.weight)
     export_model(other, tmp_path / "other")
     (tmp_path / "lidar.onnx").write_bytes((tmp_path / "other" / "lidar.onnx").read_bytes())
+    with pytest.raises(ConfigurationError, match=r"lidar\.onnx"):
+        open_graphs(tmp_path, exported[0].config)
+    (tmp_path / "manifest.json").unlink()  # the graphs themselves say it too
     with pytest.raises(ConfigurationError, match="four graphs"):
         open_graphs(tmp_path, exported[0].config)
 
