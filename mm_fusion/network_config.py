@@ -24,7 +24,7 @@ FusionName = Literal[
     "channel_exchange", "attention", "deformable", "graph", "vae", "coordinated_gate", "experts", "fission",
 ]  # fmt: skip
 """Operators that join sensors, one file each in `network/fusion/`."""
-LATER_FIELDS = {"joining": "feature"}
+LATER_FIELDS = {"joining": "feature", "bearing": False}
 """Fields younger than models in use: at these values they do not count in the hash."""
 LIDAR_SLICE_CHANNELS = ("density", "intensity")
 """Channels of each height slice of the LiDAR raster; `inputs.lidar_raster` says what they hold."""
@@ -246,6 +246,9 @@ class LearnedConfig(Section):
         "feature", description="where sensors meet: see network/painting.py and detectors/joining.py"
     )
     depth: bool = Field(True, description="scale each tap by its depth bin's probability")
+    bearing: bool = Field(
+        False, description="cells know their bearing and range; velocity is told along and across the ray"
+    )
     trunk: TrunkConfig = TrunkConfig()
     refine: RefineConfig = RefineConfig()
     top_k: Annotated[int, Field(ge=1, le=3840)] = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mm_fusion.network.bearing import VELOCITY_UNIT_MPS, from_ray, rays
 from mm_fusion.network_config import GridConfig, LearnedConfig
 
 LOG_SIZE = (-3.0, 3.5)
@@ -36,6 +37,8 @@ class Decoder(nn.Module):
         self.count = min(config.top_k, nx * ny)
         self.cell = config.grid.cell
         self.register_buffer("centres", cell_centres(config.grid), persistent=False)
+        self.bearing = config.bearing
+        self.register_buffer("rays", rays(self.centres), persistent=False)
 
     def forward(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
         """Candidates by name, strongest first.
@@ -62,12 +65,17 @@ class Decoder(nn.Module):
         heading = unit(pick(maps["heading"], cell))
         return {
             "box": torch.cat([centre, pick(maps["z"], cell), size, heading], -1),
-            "velocity": pick(maps["velocity"], cell),
+            "velocity": self.velocity(maps["velocity"], cell),
             "variance": pick(maps["log_variance"], cell).clamp(*LOG_VARIANCE).exp(),
             "iou": torch.sigmoid(pick(maps["iou"], cell)).squeeze(-1),
             "moving": torch.sigmoid(pick(maps["moving"], cell)).squeeze(-1),
             "contribution": pick(maps["contribution"], cell),
         }
+
+    def velocity(self, told: Tensor, cell: Tensor) -> Tensor:
+        """Velocities (B, K, 2) over ground in m/s at flat cells (B, K) of a map (B, 2, X, Y)."""
+        found = pick(told, cell)
+        return from_ray(VELOCITY_UNIT_MPS * found, self.rays[cell]) if self.bearing else found
 
 
 def unit(heading: Tensor) -> Tensor:

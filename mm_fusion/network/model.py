@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mm_fusion.network.bearing import CellPlace
 from mm_fusion.network.decode import Decoder, pick
 from mm_fusion.network.encoders import CameraEncoder, RasterEncoder
 from mm_fusion.network.fusion.choice import make_fusion
@@ -58,6 +59,7 @@ class FusionNetwork(nn.Module):
         self.neck = Neck(config.trunk)
         self.head = Head(config)
         self.decoder = Decoder(config)
+        self.place = CellPlace(config, self.decoder.centres) if config.bearing else None
         self.refinement = Refinement(config) if config.refine.enabled else None
         self.painting = Painting(config) if config.joining == "early" else None
 
@@ -77,6 +79,8 @@ class FusionNetwork(nn.Module):
         """
         available = coverage.transpose(0, 1).unsqueeze(2)
         fused, weights = self.fusion(features, available)
+        if self.place is not None:
+            fused = fused + self.place(available)
         seen = self.neck(fused)
         return {**self.head(seen), "fused": seen, "weights": weights.squeeze(2).transpose(0, 1)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mm_fusion.network.bearing import RANGE_UNIT_M, VELOCITY_UNIT_MPS, along_across, from_ray, rays
 from mm_fusion.network.decode import LOG_SIZE, pick, unit
 from mm_fusion.network.lift import gather_rows, tap_weights
 from mm_fusion.network_config import LearnedConfig
@@ -19,7 +20,7 @@ class Refinement(nn.Module):
     def __init__(self, config: LearnedConfig) -> None:
         super().__init__()
         self.grid = config.grid
-        self.use_depth = config.depth
+        self.use_depth, self.bearing = config.depth, config.bearing
         edge = (
             torch.linspace(-0.45, 0.45, config.refine.points) if config.refine.points > 1 else torch.zeros(1)
         )
@@ -27,10 +28,10 @@ class Refinement(nn.Module):
         self.register_buffer("places", places, persistent=False)
         width = config.refine.channels
         camera = len(config.camera.heights) * config.camera.full_rows_channels
-        self.look = nn.Sequential(
-            nn.Linear(len(places) * 3 * config.trunk.channels + camera + 3, width), nn.ReLU(inplace=True)
-        )
-        self.say = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, 9))
+        moves, said = (5, 11) if config.bearing else (0, 9)
+        inputs = len(places) * 3 * config.trunk.channels + camera + 3 + moves
+        self.look = nn.Sequential(nn.Linear(inputs, width), nn.ReLU(inplace=True))
+        self.say = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, said))
         nn.init.zeros_(self.say[-1].weight)
         nn.init.zeros_(self.say[-1].bias)
 
@@ -45,6 +46,8 @@ class Refinement(nn.Module):
     ) -> dict[str, Tensor]:
         """The candidates with `box` refined and `refined` (B, K), the logit added to their score.
 
+        With `bearing` their `velocity` is refined too.
+
         maps: (B, 3 C, X, Y) fused, LiDAR and radar features, absent ones zero; coverage: (B, 3, X, Y).
         """
         box = candidates["box"]
@@ -52,9 +55,15 @@ class Refinement(nn.Module):
         camera = self._camera(candidates["cell"], full_rows, depth, table)
         present = pick(coverage, candidates["cell"]) > 0
         camera = torch.where(present[..., :1], camera, torch.zeros_like(camera))
-        seen = torch.cat([inside, camera, present.to(inside.dtype)], -1)
-        delta = self.say(self.look(seen)).float()
-        return {**candidates, "box": refined_box(box, delta), "refined": delta[..., 8], "delta": delta}
+        seen = [inside, camera, present.to(inside.dtype)]
+        if self.bearing:
+            seen.append(motion_seen(box, candidates["velocity"]).to(inside.dtype))
+        delta = self.say(self.look(torch.cat(seen, -1))).float()
+        refined = {"box": refined_box(box, delta), "refined": delta[..., 8], "delta": delta}
+        if self.bearing:
+            turned = from_ray(VELOCITY_UNIT_MPS * delta[..., 9:].clamp(-4.0, 4.0), rays(box[..., :2]))
+            refined["velocity"] = candidates["velocity"] + turned
+        return {**candidates, **refined}
 
     def _inside(self, maps: Tensor, box: Tensor) -> Tensor:
         """Features (B, K, P 3C) of the cells under P places inside each box."""
@@ -87,6 +96,17 @@ def _cell(place: Tensor, count: int) -> Tensor:
     """Whole cells int64 within 0..count - 1; NaN, which no clamp holds, is cell 0."""
     held = place.detach().floor().clamp(max=count - 1)
     return torch.where(held > 0, held, torch.zeros_like(held)).long()
+
+
+def motion_seen(box: Tensor, velocity: Tensor) -> Tensor:
+    """What turns a speed along the ray into a velocity (..., 5): heading against the ray, velocity, range.
+
+    box: (..., 8); velocity: (..., 2) m/s; the result is without unit.
+    """
+    ray = rays(box[..., :2])
+    heading = along_across(box[..., 6:8].flip(-1), ray)
+    moved = along_across(velocity, ray) / VELOCITY_UNIT_MPS
+    return torch.cat([heading, moved, box[..., :2].norm(dim=-1, keepdim=True) / RANGE_UNIT_M], -1)
 
 
 def refined_box(box: Tensor, delta: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def run_frame(graphs: Graphs, frame: NetworkInputs, config: LearnedConfig) -> Fr
 def encoded(graphs: Graphs, frame: NetworkInputs, config: LearnedConfig) -> Arrays:
     """Features of a frame by the names of fusion's inputs; all rasters are encoded, empty ones too."""
     return {
-        **_camera_rows(graphs["camera"], frame, config),
+        **camera_rows(graphs["camera"], frame, config),
         "lidar_features": np.asarray(graphs["lidar"].run({"raster": frame["lidar"]})["features"]),
         "radar_features": np.asarray(graphs["radar"].run({"raster": frame["radar"]})["features"]),
     }
@@ -45,7 +45,8 @@ def fusion_inputs(frame: NetworkInputs, features: Arrays) -> Arrays:
     return {**{name: frame[name] for name in names}, **features}  # type: ignore[literal-required]
 
 
-def _camera_rows(camera: Backend, frame: NetworkInputs, config: LearnedConfig) -> Arrays:
+def camera_rows(camera: Backend, frame: NetworkInputs, config: LearnedConfig) -> Arrays:
+    """`camera_rows`, `camera_full_rows` and `camera_depth` of all slots, zeros where there is no image."""
     sizes = config.camera
     widths = {"rows": sizes.rows_channels, "full_rows": sizes.full_rows_channels, "depth": sizes.depth_bins}
     count = sizes.max_cameras * sizes.rows_per_camera

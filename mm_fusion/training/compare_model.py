@@ -73,7 +73,7 @@ class ComparedNetwork(nn.Module):
         region = targets["region"].unsqueeze(1)
         losses = {"heatmap": focal(maps["heatmap"], targets["heatmap"], region, objects)}
         losses["operator"] = operator_loss(network.fusion, maps, targets)
-        losses |= object_losses(maps, targets, network.decoder.centres, network.decoder.cell)
+        losses |= object_losses(maps, targets, network.decoder)
         losses |= refinement_losses(network, maps, features, {"coverage": coverage}, targets)
         if self.own is not None:
             self.seen = self.heatmaps(features, coverage)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mm_fusion.inputs.arrays import NetworkInputs
 from mm_fusion.network_config import LearnedConfig
+from mm_fusion.runtime.frame_run import camera_rows
 from mm_fusion.runtime.protocol import Arrays, Backend
 
 Graphs = Mapping[str, Backend]
@@ -28,16 +29,3 @@ def fusion_inputs(graphs: Graphs, inputs: NetworkInputs, config: LearnedConfig) 
         features = graphs[name].run({"raster": given[name]})["features"] if seen else None
         given[f"{name}_features"] = np.zeros(shape, np.float32) if features is None else features
     return given
-
-
-def camera_rows(camera: Backend, inputs: NetworkInputs, config: LearnedConfig) -> Arrays:
-    """`camera_rows`, `camera_full_rows` and `camera_depth` of all slots, zeros where there is no image."""
-    sizes = config.camera
-    widths = {"rows": sizes.rows_channels, "full_rows": sizes.full_rows_channels, "depth": sizes.depth_bins}
-    count = sizes.max_cameras * sizes.rows_per_camera
-    rows = {name: np.zeros((1, count, width), np.float32) for name, width in widths.items()}
-    for slot in np.flatnonzero(inputs["camera_present"]):
-        place = slice(slot * sizes.rows_per_camera, (slot + 1) * sizes.rows_per_camera)
-        for name, array in camera.run({"image": inputs["images"][slot : slot + 1]}).items():
-            rows[name][:, place] = array
-    return {f"camera_{name}": array for name, array in rows.items()}

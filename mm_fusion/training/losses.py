@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mm_fusion.network.decode import LOG_VARIANCE, pick
+from mm_fusion.network.bearing import along_across, rays
+from mm_fusion.network.decode import LOG_VARIANCE, Decoder, pick
 
 WEIGHTS: dict[str, float] = {
     "heatmap": 1.0,
@@ -24,6 +25,7 @@ WEIGHTS: dict[str, float] = {
     "depth": 0.2,
     "refine_box": 1.0,
     "refine_score": 0.3,
+    "refine_velocity": 0.2,
     "contribution": 0.2,
     "operator": 1.0,
 }
@@ -71,16 +73,16 @@ class _Focal(torch.autograd.Function):
         return ctx.saved_tensors[0] * grad, None, None
 
 
-def object_losses(
-    maps: dict[str, Tensor], targets: dict[str, Tensor], centres: Tensor, cell: float
-) -> dict[str, Tensor]:
+def object_losses(maps: dict[str, Tensor], targets: dict[str, Tensor], decoder: Decoder) -> dict[str, Tensor]:
     """L1 of what is told at the objects' cells, and likelihood of the variances.
 
-    targets: batched `make_targets` with `valid` (B, M) already without what has no evidence; centres: middles
-    of the cells (X Y, 2).
+    targets: batched `make_targets` with `valid` (B, M) already without what has no evidence; decoder: the
+    model's, which knows the cells.
     """
+    centres, cell = decoder.centres, decoder.cell
     where, valid = targets["cell"], targets["valid"]
-    told = {name: pick(maps[name], where) for name in ("offset", "z", "log_size", "heading", "velocity")}
+    told = {name: pick(maps[name], where) for name in ("offset", "z", "log_size", "heading")}
+    told["velocity"] = decoder.velocity(maps["velocity"], where)
     box = targets["box"]
     wanted = {
         "offset": (box[..., :2] - centres[where]) / cell,
@@ -120,16 +122,15 @@ def mean_over(values: Tensor, mask: Tensor) -> Tensor:
 
 def _errors(told: dict[str, Tensor], wanted: dict[str, Tensor], centre: Tensor, cell: float) -> Tensor:
     """Errors (B, M, 9) in the order of `head.VARIANCES`, without gradient: for variances, not means."""
-    ray = centre / centre.norm(dim=-1, keepdim=True).clamp(min=1e-3)
-    across = torch.stack([-ray[..., 1], ray[..., 0]], -1)
+    ray = rays(centre)
     position = (told["offset"] - wanted["offset"]) * cell
     velocity = told["velocity"] - wanted["velocity"]
     size = told["log_size"].clamp(-3, 3.5).exp() - wanted["log_size"].exp()
     (s, c), (sw, cw) = told["heading"].unbind(-1), wanted["heading"].unbind(-1)
     yaw = torch.atan2(s * cw - c * sw, c * cw + s * sw)
-    along_across = [(v * d).sum(-1) for v in (position, velocity) for d in (ray, across)]
+    by_ray = [part for v in (position, velocity) for part in along_across(v, ray).unbind(-1)]
     z = (told["z"] - wanted["z"]).squeeze(-1)
-    return torch.stack([*along_across, z, *size.unbind(-1), yaw], -1).detach()
+    return torch.stack([*by_ray, z, *size.unbind(-1), yaw], -1).detach()
 
 
 def _likelihood(log_variance: Tensor, errors: Tensor, valid: Tensor, velocity_valid: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class DetectorModule(lightning.LightningModule):
         decoder = network.decoder
         losses = {"heatmap": focal(maps["heatmap"], targets["heatmap"], region, objects)}
         losses["operator"] = operator_loss(network.fusion, maps, targets)
-        losses |= object_losses(maps, targets, decoder.centres, decoder.cell)
+        losses |= object_losses(maps, targets, decoder)
         losses |= refinement_losses(network, maps, features, given, targets)
         losses["auxiliary"] = self._auxiliary(features, given["coverage"], evidence, targets)
         if bool((inputs["lift_weight"] > 0).any()):

@@ -25,7 +25,8 @@ def refinement_losses(
     given: dict[str, Tensor],
     targets: dict[str, Tensor],
 ) -> dict[str, Tensor]:
-    """`iou` of the first stage; with a second stage also `refine_box` and `refine_score`.
+    """`iou` of the first stage; with a second stage also `refine_box` and `refine_score`, and where it
+    refines velocity `refine_velocity`.
 
     The first stage gets no gradient through its candidates.
     """
@@ -49,6 +50,10 @@ def refinement_losses(
     logit = torch.logit(found["score"].detach(), eps=1e-6) + found["refined"]
     cost = functional.binary_cross_entropy_with_logits(logit, quality, reduction="none")
     losses["refine_box"] = mean_over(_box_error(found["box"], wanted), matched)
+    if network.refinement.bearing:
+        moved = targets["velocity"].gather(1, nearest.unsqueeze(-1).expand(-1, -1, 2))
+        known = matched * targets["velocity_valid"].gather(1, nearest)
+        losses["refine_velocity"] = mean_over((found["velocity"] - moved).abs().sum(-1), known)
     losses["refine_score"] = (cost * counted).sum() / matched.sum().clamp(min=1.0)
     return losses
 

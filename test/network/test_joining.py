@@ -106,7 +106,8 @@ def test_early_without_paint_is_the_plain_model() -> None:
 
 
 def test_defaults_keep_the_hash_of_models_in_use() -> None:
-    assert load_learned("tiny").hash() == "f5ea81a9464b"
+    assert load_learned("astyx").hash() == "7caec416f940"
+    assert load_learned("tiny").model_copy(update={"bearing": False}).hash() == "f5ea81a9464b"
     assert with_fusion(load_learned("tiny"), "soft_gate").hash() == load_learned("tiny").hash()
     assert small_config(joining="late").hash() != small_config().hash()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-class FusionOperator(nn.Module):
+class FusionOperator(nn.Module, ABC):
     """One way to join sensors; `forward` as the package says.
 
     In training an operator may keep what its own loss needs in `kept`; `auxiliary_loss` takes it. Nothing is
@@ -17,9 +18,9 @@ class FusionOperator(nn.Module):
 
     kept: Any = None
 
+    @abstractmethod
     def forward(self, features: Tensor, available: Tensor) -> tuple[Tensor, Tensor]:
         """Fused (B, C, X, Y) and weights (S, B, 1, X, Y) of features (S, B, C, X, Y)."""
-        raise NotImplementedError
 
     def auxiliary_loss(self, cost: Tensor) -> Tensor:
         """The operator's own part of the loss, a scalar, of the last `forward` in training; here none.
