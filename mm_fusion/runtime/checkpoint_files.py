@@ -28,33 +28,41 @@ def unpack_checkpoint(path: Path) -> Path:
     cache = cache_folder()
     folder = _temporary_folder(digest) if cache is None else cache / "checkpoints" / digest
     if not (folder / "model.yaml").is_file():
-        config, weights = _read(path)
-        write_beside(folder / "weights.safetensors", weights)
+        config, weights = read_checkpoint(path)
+        write_beside(folder / "weights.safetensors", _served(weights))
         write_beside(folder / "model.yaml", dump_config(config).encode())  # last: says that all is there
     return folder
 
 
-def _read(path: Path) -> tuple[LearnedConfig, bytes]:
+def read_checkpoint(path: Path) -> tuple[LearnedConfig, dict[str, Any]]:
+    """Config and averaged weights by name of a training checkpoint, the newest where none are averaged.
+
+    Raises `ConfigurationError`.
+    """
     try:
         import torch
-        from safetensors.torch import save
     except ImportError as error:
         raise ConfigurationError(
             f"{path}: a checkpoint needs torch ({error}); export it where torch is, or install extra train"
         ) from error
     try:
         kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        config = LearnedConfig.model_validate(kept["config"])
         weights = kept.get("ema", {}).get("mean") or {
             name.removeprefix("model."): value
             for name, value in kept["state_dict"].items()
             if name.startswith("model.")
         }
-        served = {name: value for name, value in weights.items() if not name.startswith("auxiliary.")}
-        return config, save({name: _half(value) for name, value in served.items()})
+        return LearnedConfig.model_validate(kept["config"]), weights
     except Exception as error:
         said = (str(error).splitlines() or [repr(error)])[0]
         raise ConfigurationError(f"{path}: expected a checkpoint of mm-fusion train, got {said}") from error
+
+
+def _served(weights: dict[str, Any]) -> bytes:
+    """As a file, without what training alone needs."""
+    from safetensors.torch import save
+
+    return save({n: _half(value) for n, value in weights.items() if not n.startswith("auxiliary.")})
 
 
 def _half(value: Any) -> Any:

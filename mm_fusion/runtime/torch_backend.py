@@ -16,6 +16,8 @@ from mm_fusion.runtime.array_checks import finite_outputs
 from mm_fusion.runtime.model_files import GRAPHS
 from mm_fusion.runtime.protocol import Arrays
 
+WEIGHTS = "weights.safetensors"
+"""Name of the file of weights in a model's folder."""
 Graph = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
@@ -54,23 +56,33 @@ def load_torch(folder: Path, config: LearnedConfig, threads: int | None = None) 
 
     threads: of torch in this whole process, None leaves them. Raises `ConfigurationError`.
     """
+    placed = _on_device(read_model(folder, config))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    content = (folder / WEIGHTS).read_bytes()
+    digest = f"{config.hash()}-{hashlib.sha256(content).hexdigest()[:12]}"
+    return {name: TorchBackend(placed, name, digest) for name in GRAPHS}
+
+
+def read_model(folder: Path, config: LearnedConfig) -> FusionModel:
+    """The model of a folder's half-precision weights, on the CPU, without those of auxiliary heads.
+
+    Raises `ConfigurationError`.
+    """
     from safetensors.torch import load_file
 
-    path = folder / "weights.safetensors"
+    path = folder / WEIGHTS
     try:
-        weights = load_file(path)
+        weights = {name: each.float() for name, each in load_file(path).items()}
         model = FusionModel(config).eval()
-        missing, unknown = model.load_state_dict({n: w.float() for n, w in weights.items()}, strict=False)
+        missing, unknown = model.load_state_dict(weights, strict=False)
     except Exception as error:
-        raise ConfigurationError(f"{path}: expected weights of mm-fusion export, got {error}") from error
+        said = (str(error).splitlines() or [repr(error)])[0]
+        raise ConfigurationError(f"{path}: expected weights of mm-fusion export, got {said}") from error
     missing = [name for name in missing if not name.startswith("auxiliary.")]
     if missing or unknown:
         raise ConfigurationError(f"{path}: weights of another config; differs at {[*missing, *unknown][0]}")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    digest = f"{config.hash()}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
-    placed = _on_device(model)
-    return {name: TorchBackend(placed, name, digest) for name in GRAPHS}
+    return model
 
 
 def _on_device(model: FusionModel) -> FusionModel:

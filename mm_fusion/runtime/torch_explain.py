@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mm_fusion.errors import ConfigurationError
 from mm_fusion.inputs.arrays import NetworkInputs
 from mm_fusion.measurements import Float32
 from mm_fusion.network.model import FusionModel
-from mm_fusion.network_config import LearnedConfig
 from mm_fusion.runtime.protocol import Arrays
 
 _WITHOUT_BATCH = ("images", "camera_present", "available")
@@ -40,22 +37,6 @@ class EncodedFrame:
             features = self._network.sensor_features(self._given)
             weights = self._network.maps(features, self._given["coverage"])["weights"]
         return np.asarray(weights[0].numpy(), np.float32)
-
-
-def load_model(folder: Path, config: LearnedConfig) -> FusionModel:
-    """The model of a folder as `export` writes it, on the CPU; raises `ConfigurationError`."""
-    from safetensors.torch import load_file
-
-    path = folder / "weights.safetensors"
-    model = FusionModel(config).eval()
-    try:
-        weights = {name: each.float() for name, each in load_file(path).items()}
-        missing, unknown = model.load_state_dict(weights, strict=False)
-    except Exception as error:
-        raise ConfigurationError(f"{path}: expected weights of mm-fusion export, got {error}") from error
-    if wrong := [*unknown, *(name for name in missing if not name.startswith("auxiliary."))]:
-        raise ConfigurationError(f"{path}: weights of another config; differs at {wrong[0]}")
-    return model
 
 
 def _batch(inputs: NetworkInputs) -> dict[str, Tensor]:

@@ -61,7 +61,7 @@ class Explainer:
     """
 
     def __init__(self, vehicle: VehicleConfig, folder: Path) -> None:
-        from mm_fusion.runtime.torch_explain import load_model
+        from mm_fusion.runtime.torch_backend import read_model
 
         self.config = load_config(folder / "model.yaml", LearnedConfig)
         if self.config.joining in ("late", "hybrid"):
@@ -69,7 +69,7 @@ class Explainer:
                 f"{folder}: expected a model whose sensors meet in features, got joining "
                 f"{self.config.joining}, which has no weights to draw"
             )
-        self._model = load_model(folder, self.config)
+        self._model = read_model(folder, self.config)
         self._maker = InputMaker(self.config, vehicle)
 
     def explain(self, frame: Frame) -> Explanation:
