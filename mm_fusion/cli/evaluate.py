@@ -52,6 +52,10 @@ def _add_model_arguments(group: Any) -> None:
         "--data", type=Path, nargs="+", metavar="DIR", help="folders of simulate --dataset, or recordings"
     )
     group.add_argument("--split", default="test", help="split of simulated data (default test)")
+    group.add_argument(
+        "--folds", type=int, default=1, metavar="K", help="of recordings the runs alone that train left out"
+    )
+    group.add_argument("--fold", type=int, default=0, metavar="I", help="with --folds, as in train; from 0")
     group.add_argument("--subsets", default="all", help="all, or some of CLR,CL,CR,LR,C,L,R")
     group.add_argument(
         "--conditions",
@@ -153,13 +157,16 @@ def _request(args: argparse.Namespace) -> Request:
             raise ConfigurationError(f"expected {flag}: a model is judged with --model, --data and --out")
     if args.source is not None or args.truth is not None:
         raise ConfigurationError("expected either DETECTIONS with --truth, or --model with --data, got both")
-    for flag in ("limit", "workers"):
+    for flag in ("limit", "workers", "folds"):
         value = getattr(args, flag)
         if value is not None and value < 1:
             raise ConfigurationError(f"--{flag}: expected 1 or more, got {value}")
+    if not 0 <= args.fold < args.folds:
+        raise ConfigurationError(f"--fold: expected from 0 and below --folds {args.folds}, got {args.fold}")
     conditions = parse_conditions(args.conditions)
     faults = any(condition.name not in NAMED for condition in conditions)
-    source = Source(tuple(str(folder) for folder in args.data), args.split, args.region, args.limit)
+    folders = tuple(str(folder) for folder in args.data)
+    source = Source(folders, args.split, args.region, args.limit, args.folds, args.fold)
     return Request(
         _model(args.model, args.backend),
         source,
@@ -197,7 +204,7 @@ def _calibrate(args: argparse.Namespace, source: Source) -> Source | None:
         shards = (Path(args.calibrate) / MANIFEST).is_file()
         if same and not (shards and args.split != "val"):
             raise ConfigurationError(f"--calibrate {args.calibrate}: is what is scored; name other frames")
-        return replace(source, folders=(args.calibrate,), split="val", limit=None)
+        return replace(source, folders=(args.calibrate,), split="val", limit=None, folds=1, fold=0)
     simulated = [folder for folder in source.folders if (Path(folder) / MANIFEST).is_file()]
     with_val = [folder for folder in simulated if read_manifest(Path(folder))["splits"].get("val")]
     if len(with_val) < len(source.folders) or args.split == "val":

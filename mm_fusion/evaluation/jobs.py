@@ -28,12 +28,18 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Source:
-    """The frames of a report. folders: paths; split: of simulated data sets; limit: frames of each folder."""
+    """The frames of a report.
+
+    folders: paths; split: of simulated data sets; limit: frames of each folder; folds, fold: of recordings
+    the runs that `train` with the same numbers leaves out.
+    """
 
     folders: tuple[str, ...]
     split: str
     region: str = "auto"
     limit: int | None = None
+    folds: int = 1
+    fold: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Job:
         tree = asdict(self)
         # the same bytes give the same result wherever they lie
         tree["source"].pop("folders")
+        tree["source"].pop("folds"), tree["source"].pop("fold")  # in `data_digest`
         tree["model"].pop("name")
         text = json.dumps([VERSION, tree], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -86,10 +93,8 @@ class Workplace:
     def data(self, source: Source) -> list[LabelledData]:
         """The folders of a source, opened."""
         if source not in self._data:
-            self._data[source] = [
-                open_data(Path(folder), source.split, source.region, source.limit)
-                for folder in source.folders
-            ]
+            how = (source.split, source.region, source.limit, source.folds, source.fold)
+            self._data[source] = [open_data(Path(folder), *how) for folder in source.folders]
         return self._data[source]
 
     def detector(self, model: Model, source: Source, place: int) -> Detector:

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from mm_fusion.bags.truth import TruthFrame
 from mm_fusion.config import VehicleConfig
-from mm_fusion.errors import BagError, ResultError
+from mm_fusion.errors import BagError, ConfigurationError, ResultError
 from mm_fusion.evaluation.drive_again import DriveAgain
+from mm_fusion.evaluation.folds import fold_of_frames
 from mm_fusion.evaluation.matching import REGIONS, Region, nearest_partners, runs_of
 from mm_fusion.evaluation.scenes import Camera, Scene
 from mm_fusion.frame import Frame
 from mm_fusion.geometry.transforms import inverse
+
+Int64 = NDArray[np.int64]
 
 
 class Frames(Protocol):
@@ -41,7 +44,8 @@ class LabelledData:
 
     run: (N,) number of the drive of each frame, whose frames follow each other in time. digest: names the
     content. again: makes other moments of a simulated drive, None where that cannot be. unmatched: truth
-    frames of a recording without a frame within 50 ms. split: of a simulated data set.
+    frames of a recording without a frame within 50 ms. split: of a simulated data set; fold: of a recording
+    by runs, in words.
     """
 
     folder: Path
@@ -52,6 +56,7 @@ class LabelledData:
     again: DriveAgain | None = None
     unmatched: int = 0
     split: str | None = None
+    fold: str | None = None
 
     def __len__(self) -> int:
         return len(self.run)
@@ -66,15 +71,29 @@ class LabelledData:
         return {str(sensor.kind) for sensor in self.vehicle.sensors.values()}
 
 
-def open_data(folder: Path, split: str, region: str = "auto", limit: int | None = None) -> LabelledData:
-    """The labelled frames of a simulated data set's `split`, or of a recording with truth (all of it).
+def open_data(
+    folder: Path,
+    split: str,
+    region: str = "auto",
+    limit: int | None = None,
+    folds: int = 1,
+    fold: int = 0,
+) -> LabelledData:
+    """The labelled frames of a simulated data set's `split`, or of a recording with truth.
 
-    limit: score the first so many alone. Raises `BagError` where the folder is neither, has no truth or no
-    frame of that split.
+    limit: score the first so many alone. folds, fold: of a recording only the runs that `train` with the same
+    numbers leaves out; 1: all of it. Raises `BagError` where the folder is neither, has no truth or no frame
+    of that split, and `ConfigurationError` where there is no such fold.
     """
     from mm_fusion.simulation.dataset import MANIFEST
 
-    whole = _shards(folder, split) if (folder / MANIFEST).is_file() else _recording(folder)
+    simulated = (folder / MANIFEST).is_file()
+    if simulated and folds > 1:
+        raise ConfigurationError(
+            f"{folder}: --folds parts the runs of recordings, and this is simulated data with splits of its "
+            "own; leave --folds out and choose with --split"
+        )
+    whole = _shards(folder, split) if simulated else _recording(folder, folds, fold)
     if not len(whole):
         raise BagError(f"{folder}: has no labelled frame to score")
     chosen = _region_of(whole.vehicle) if region == "auto" else _named(region)
@@ -97,19 +116,38 @@ def _shards(folder: Path, split: str) -> LabelledData:
     return LabelledData(folder, frames, REGIONS["everywhere"], run, digest, again, split=split)
 
 
-def _recording(path: Path) -> LabelledData:
+def _recording(path: Path, folds: int, fold: int) -> LabelledData:
     from mm_fusion.bags.truth import read_truth
     from mm_fusion.offline import input_hashes
     from mm_fusion.training.recorded_frames import BagFrames
 
-    truths = read_truth(path)
     frames = BagFrames(path)
     stamps = np.array([frames[number][0].stamp_ns for number in range(len(frames))], np.int64)
-    partners = nearest_partners(np.array([truth.stamp_ns for truth in truths], np.int64), stamps)
+    told = np.array([truth.stamp_ns for truth in read_truth(path)], np.int64)
+    alone = nearest_partners(told, stamps) < 0
     digest = input_hashes(path, frames.vehicle, "geometric")
     name = hashlib.sha256(f"{digest['recording']} {digest['vehicle']}".encode()).hexdigest()
-    return LabelledData(
-        path, frames, REGIONS["everywhere"], runs_of(stamps), name, None, int((partners < 0).sum())
+    whole = LabelledData(path, frames, REGIONS["everywhere"], runs_of(stamps), name)
+    if folds == 1:
+        return replace(whole, unmatched=int(alone.sum()))
+    return _left_out(whole, stamps, told[alone], folds, fold)
+
+
+def _left_out(whole: LabelledData, stamps: Int64, alone: Int64, folds: int, fold: int) -> LabelledData:
+    """The frames of one fold; truth without a frame (`alone`, its stamps) belongs to the nearest frame's."""
+    from mm_fusion.training.selected_frames import SelectedFrames
+
+    fold_of = fold_of_frames(stamps, folds)
+    chosen = np.flatnonzero(fold_of == fold)
+    nearest = np.abs(alone[:, None] - stamps[None]).argmin(axis=1)
+    words = f"fold {fold} of {folds}"
+    return replace(
+        whole,
+        frames=SelectedFrames(whole.frames, chosen),  # type: ignore[arg-type]
+        run=np.unique(whole.run[chosen], return_inverse=True)[1],
+        digest=f"{whole.digest} {words}",
+        unmatched=int((fold_of[nearest] == fold).sum()),
+        fold=words,
     )
 
 

@@ -62,7 +62,8 @@ def _html_table(table: Table) -> str:
 def _heading(tree: Mapping[str, Any]) -> str:
     parts = []
     for data in tree["data"]:
-        split = f" {data['split']}" if data["split"] else ""
+        part = data["split"] or data["fold"]
+        split = f" {part}" if part else ""
         without = data["truth_without_frame"]
         late = f", {without} truth frames without a frame" if without else ""
         where = f"{data['frames']} frames of {data['runs']} drives{late}; {data['region']}"

@@ -82,6 +82,7 @@ def _data_tree(data: LabelledData) -> dict[str, Any]:
     return {
         "name": data.folder.name,
         "split": data.split,
+        "fold": data.fold,
         "frames": len(data),
         "runs": int(data.run.max()) + 1,
         "truth_without_frame": data.unmatched,

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mm_fusion.bags.truth import TruthFrame
-from mm_fusion.errors import ConfigurationError
-from mm_fusion.evaluation.matching import runs_of
+from mm_fusion.evaluation.folds import fold_of_frames
 from mm_fusion.frame import Frame
 from mm_fusion.training.changes import Frames, class_ids_of, file_of
 
@@ -63,25 +62,5 @@ class ShuffledLabels:
 def split_by_runs(frames: Frames, folds: int, fold: int) -> tuple[SelectedFrames, SelectedFrames]:
     """The frames outside and inside a fold; runs stay whole. Raises `ConfigurationError`."""
     stamps = np.array([frames[number][0].stamp_ns for number in range(len(frames))], np.int64)
-    order = np.argsort(stamps, kind="stable")
-    runs = np.empty(len(stamps), np.int64)
-    runs[order] = runs_of(stamps[order])
-    fold_of_run = folds_of_runs(np.bincount(runs), folds)
-    inside = fold_of_run[runs] == fold
+    inside = fold_of_frames(stamps, folds) == fold
     return SelectedFrames(frames, np.flatnonzero(~inside)), SelectedFrames(frames, np.flatnonzero(inside))
-
-
-def folds_of_runs(lengths: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
-    """Fold of each run, by its number of frames: the longest first, each to what is shortest so far.
-
-    Raises `ConfigurationError` with fewer runs than folds.
-    """
-    if len(lengths) < folds:
-        raise ConfigurationError(
-            f"folds: expected at most {len(lengths)}, the number of runs in the recording, got {folds}"
-        )
-    filled, fold_of_run = np.zeros(folds), np.empty(len(lengths), np.int64)
-    for run in np.argsort(-lengths, kind="stable"):
-        fold_of_run[run] = int(np.argmin(filled))
-        filled[fold_of_run[run]] += lengths[run]
-    return fold_of_run

@@ -44,6 +44,9 @@ def test_bad_input_is_one_line(
         ((*MODEL, "--conditions", "hail"), "unknown condition 'hail'; choices are all, table"),
         ((*MODEL, "--conditions", "fog:7"), "unknown severity '7'; choices are 1, 2, 3"),
         ((*MODEL, "--limit", "0"), "--limit: expected 1 or more, got 0"),
+        ((*MODEL, "--folds", "0"), "--folds: expected 1 or more, got 0"),
+        ((*MODEL, "--folds", "3", "--fold", "3"), "--fold: expected from 0 and below --folds 3, got 3"),
+        ((*MODEL, "--fold", "1"), "--fold: expected from 0 and below --folds 1, got 1"),
         ((*MODEL, "--calibrate", "d"), "--calibrate d: is what is scored"),
         (("--model", "nothing", "--data", "d", "--out", "r"), "model 'nothing': no such model"),
         (MODEL, "d: no such recording"),
@@ -76,3 +79,6 @@ def test_a_report_is_written_and_gone_on_with(
     assert main(words) == 0 and (tmp_path / "r" / "report.json").read_bytes() == first
     assert main([*words, "--split", "dusk"]) == 2
     assert "has no frames of split 'dusk'" in capsys.readouterr().err
+    assert main([*words, "--folds", "3", "--fold", "1"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "simulated data with splits of its own" in lines[0]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from mm_fusion.errors import ConfigurationError
-from mm_fusion.training.selected_frames import ShuffledLabels, folds_of_runs, split_by_runs
+from mm_fusion.training.selected_frames import ShuffledLabels, split_by_runs
 from test.inputs import scene
 from test.training.frames_of import ListedFrames
 
@@ -15,12 +13,6 @@ SECOND = 10**9
 
 def listed(*stamps_s: float) -> ListedFrames:
     return ListedFrames([scene.frame({}, stamp_ns=round(each * SECOND)) for each in stamps_s])
-
-
-def test_runs_fall_into_even_folds_and_stay_whole():
-    assert folds_of_runs(np.array([5, 1, 1, 4, 1]), 2).tolist() == [0, 1, 0, 1, 1]
-    with pytest.raises(ConfigurationError, match="at most 2"):
-        folds_of_runs(np.array([5, 1]), 3)
 
 
 def test_inside_and_outside_a_fold_are_all_frames_once():
