@@ -56,7 +56,7 @@ def test_an_unknown_name_lists_the_choices() -> None:
         load_vehicle("no_such_car")
 
 
-@pytest.mark.parametrize("name", ["astyx", "nuscenes_like", "minimal"])
+@pytest.mark.parametrize("name", ["astyx", "astyx_like", "nuscenes_like", "minimal", "unseen_like"])
 def test_shipped_vehicles_load_and_survive_a_dump(tmp_path: Path, name: str) -> None:
     vehicle = load_vehicle(name)
     copy = tmp_path / "copy.yaml"

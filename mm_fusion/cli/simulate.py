@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing recording")
     parser.add_argument("--frames", type=int, default=1000, help="of --dataset or --compare (default 1000)")
     parser.add_argument(
+        "--splits",
+        default="train,val,test",
+        help="of --dataset: the splits to make, with commas (default all)",
+    )
+    parser.add_argument(
         "--report", type=Path, default=Path("out/compare"), help="folder of --compare (default out/compare)"
     )
     add_live_arguments(parser)
@@ -207,7 +212,8 @@ def _dataset(args: argparse.Namespace) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        manifest = write_dataset(args.dataset, settings, args.workers, show)
+        splits = [name for name in args.splits.split(",") if name]
+        manifest = write_dataset(args.dataset, settings, args.workers, show, splits)
     for split, shards in manifest["splits"].items():
         print(f"{sum(s['frames'] for s in shards):7d} frames in {len(shards)} shards  {split}")
     print(f"written  {args.dataset}  {manifest['hash']}")

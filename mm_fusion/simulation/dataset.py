@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,17 +92,27 @@ def shards_of(settings: DatasetSettings) -> Iterator[Shard]:
 
 
 def write_dataset(
-    folder: Path, settings: DatasetSettings, workers: int = 1, progress: Progress | None = None
+    folder: Path,
+    settings: DatasetSettings,
+    workers: int = 1,
+    progress: Progress | None = None,
+    splits: Collection[str] = tuple(SHARES),
 ) -> dict[str, Any]:
-    """Write all shards that are not there yet and the manifest, which is returned.
+    """Write all shards of `splits` that are not there yet and the manifest, which is returned.
 
-    After an interrupt the same call goes on with what is missing. Raises `ConfigurationError` where `folder`
-    holds a data set with other settings, and `BagError` where it cannot be written.
+    After an interrupt the same call goes on with what is missing. Other splits that are whole stay listed.
+    Raises `ConfigurationError` for an unknown split and where `folder` holds a data set with other settings,
+    and `BagError` where it cannot be written.
     """
+    unknown = sorted(set(splits) - set(SHARES))
+    if unknown or not splits:
+        raise ConfigurationError(
+            f"splits: expected some of {', '.join(SHARES)}, got {', '.join(unknown) or 'none'}"
+        )
     _claim(folder, settings)
     for left in folder.glob("*/.*.part"):
         left.unlink(missing_ok=True)
-    shards = list(shards_of(settings))
+    shards = _wanted(folder, settings, splits)
     missing = [shard for shard in shards if not (folder / shard.name).is_file()]
     total = sum(shard.frames for shard in shards)
     done = total - sum(shard.frames for shard in missing)
@@ -111,6 +121,13 @@ def write_dataset(
         if progress is not None:
             progress(done, total)
     return _write_manifest(folder, settings, shards)
+
+
+def _wanted(folder: Path, settings: DatasetSettings, splits: Collection[str]) -> list[Shard]:
+    """The shards of `splits`, and of every other split that is whole already."""
+    shards = list(shards_of(settings))
+    cut = {shard.split for shard in shards if not (folder / shard.name).is_file()} - set(splits)
+    return [shard for shard in shards if shard.split not in cut]
 
 
 def _claim(folder: Path, settings: DatasetSettings) -> None:

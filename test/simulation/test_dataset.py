@@ -126,6 +126,22 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(
         assert (tmp_path / "d" / shard.name).read_bytes() == (tmp_path / "whole" / shard.name).read_bytes()
 
 
+def test_a_split_alone_is_that_of_the_whole(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "whole", settings())
+    manifest = write_dataset(tmp_path / "d", settings(), splits=["test"])
+    assert {split for split, shards in manifest["splits"].items() if shards} == {"test"}
+    for shard in manifest["splits"]["test"]:
+        assert (tmp_path / "d" / shard["file"]).read_bytes() == (
+            tmp_path / "whole" / shard["file"]
+        ).read_bytes()
+    make_shard(tmp_path / "d", settings(), next(shards_of(settings())))  # one of train's two
+    manifest = write_dataset(tmp_path / "d", settings(), splits=["val"])
+    assert [bool(manifest["splits"][split]) for split in ("train", "val", "test")] == [False, True, True]
+    assert write_dataset(tmp_path / "d", settings()) == read_manifest(tmp_path / "whole")
+    with pytest.raises(ConfigurationError, match="expected some of train, val, test, got dusk"):
+        write_dataset(tmp_path / "d", settings(), splits=["dusk"])
+
+
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     write_dataset(tmp_path / "d", settings())
     with pytest.raises(ConfigurationError, match=r"other settings \(seed\)"):
