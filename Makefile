@@ -11,6 +11,13 @@ ASTYX ?= ../shared/data/astyx
 OUT ?= out/demo
 # The detector of the demo, as `mm-fusion run --model` takes it; empty: as the vehicle file says.
 MODEL ?=
+# The queue of experiments: its plan, folders of data as NAME=DIR, where results go, and what of it is done.
+PLAN ?= config/training/experiments.yaml
+FOLDERS ?=
+EXPERIMENTS ?= out/experiments
+BUDGET ?= small
+MINUTES ?=
+ONLY ?= *
 # More arguments for pytest, such as PYTEST_ARGS="-k geometry".
 PYTEST_ARGS ?=
 
@@ -20,7 +27,7 @@ export PYTHON
 export ROS_LOG_DIR ?= $(CURDIR)/out/log
 ENVIRONMENT = set -e; python=$$(tools/find_python.sh); "$$python" tools/environment.py --torch "$(TORCH)"
 
-.PHONY: help demo test lint types gpu-check environment clean
+.PHONY: help demo test lint types gpu-check experiments environment clean
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +48,10 @@ types: $(VENV)/test ## Check types alone
 gpu-check: $(VENV)/test ## Build engines on an NVIDIA GPU, check and time every backend (MODEL=NAME)
 	$(BIN)/python tools/gpu_check.py $(MODEL)
 	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
+
+experiments: $(VENV)/test ## Train and score all of a plan, going on where it stopped (FOLDERS="sim=DIR ..." MINUTES=25)
+	$(BIN)/python tools/experiments.py --plan "$(PLAN)" --data $(FOLDERS) --out "$(EXPERIMENTS)" \
+		--budget "$(BUDGET)" $(if $(MINUTES),--minutes $(MINUTES)) --only $(foreach job,$(ONLY),'$(job)')
 
 environment: $(VENV)/run ## Only make .venv for running
 

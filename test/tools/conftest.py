@@ -1,0 +1,8 @@
+"""Tools are scripts beside the package: found here by their folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
