@@ -17,7 +17,6 @@ from mm_fusion.errors import BagError, FusionError
 from mm_fusion.evaluation.recorded import read_recorded_detections
 from mm_fusion.nodes.demo_summary import DemoSummary, summarise, table, write_summary
 from mm_fusion.nodes.processes import Child, own_domain
-from mm_fusion.offline import run_bag
 from mm_fusion.viewing.album import draw_album
 from mm_fusion.viewing.recording import sights
 
@@ -82,9 +81,6 @@ def run(args: argparse.Namespace) -> int:
     if args.model:
         vehicle = vehicle.model_copy(update={"model": args.model})
     (out / "vehicle.yaml").write_text(dump_config(vehicle), encoding="utf-8")
-    # compiled loops and the choice of a backend are kept on disk: the node's first frame must not wait
-    print("one run without ROS, which compiles what is not compiled yet", flush=True)
-    run_bag(recording.path, vehicle, vehicle.model, backend=args.backend)
     played = play_through(recording, out, args.rate, {"model": vehicle.model, "backend": args.backend})
     summary = summarise(recording.path, vehicle, played)
     write_summary(out / "summary.json", summary)
