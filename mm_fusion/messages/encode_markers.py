@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mm_fusion.messages.build import (
     field_names,
     header_of,
     is_rclpy,
+    light,
     quaternion_of,
     vector_of,
     yaw_quaternion,
@@ -44,10 +46,10 @@ def encode_markers(detections: Detections, stamp_ns: int, frame_id: str, types: 
     """MarkerArray that first deletes what the last frame drew."""
     header = header_of(stamp_ns, frame_id, types)
     markers = [_marker(header, types, action=_DELETE_ALL)]
-    for i in range(len(detections)):
+    speeds = np.linalg.norm(detections.velocity, axis=1).tolist()
+    for i, (speed, words) in enumerate(zip(speeds, _words(detections))):
         markers.append(_box(detections, i, header, types))
-        markers.append(_text(detections, i, header, types))
-        speed = np.linalg.norm(detections.velocity[i])
+        markers.append(_text(detections, i, words, header, types))
         if np.isfinite(speed) and speed >= _SLOWEST_ARROW_MPS:
             markers.append(_arrow(detections, i, header, types))
     return types("visualization_msgs/msg/MarkerArray")(markers=markers)
@@ -69,7 +71,7 @@ def _arrow(detections: Detections, i: int, header: Any, types: Types) -> Any:
     return _marker(header, types, "velocity", i, _ARROW, points=points, scale=scale, color=color)
 
 
-def _text(detections: Detections, i: int, header: Any, types: Types) -> Any:
+def _text(detections: Detections, i: int, words: str, header: Any, types: Types) -> Any:
     top = detections.center[i] + np.array([0, 0, detections.size[i, 2] / 2 + 0.6])
     scale, color = vector_of((0.0, 0.0, 0.7), types), _color(detections, i, types, 1.0)
     return _marker(
@@ -81,47 +83,50 @@ def _text(detections: Detections, i: int, header: Any, types: Types) -> Any:
         pose=_pose(top, 0.0, types),
         scale=scale,
         color=color,
-        text=_words(detections, i),
+        text=words,
     )
 
 
-def _words(detections: Detections, i: int) -> str:
+def _words(detections: Detections) -> list[str]:
     """`car 0.91 C20 L70 R10`: class, score, and the share of each sensor in percent."""
-    shares = zip("CLR", np.nan_to_num(detections.contribution[i]) * 100)
-    return f"{CLASSES[detections.class_id[i]]} {detections.score[i]:.2f} " + " ".join(
-        f"{s}{v:.0f}" for s, v in shares
-    )
+    shares = (np.nan_to_num(detections.contribution) * 100).tolist()
+    return [
+        f"{name} {score:.2f} C{c:.0f} L{lidar:.0f} R{r:.0f}"
+        for name, score, (c, lidar, r) in zip(detections.class_names(), detections.score.tolist(), shares)
+    ]
 
 
 def _pose(position: Any, yaw: float, types: Types) -> Any:
-    return types("geometry_msgs/msg/Pose")(
+    return light(types("geometry_msgs/msg/Pose"))(
         position=vector_of(position, types, "geometry_msgs/msg/Point"), orientation=yaw_quaternion(yaw, types)
     )
 
 
 def _color(detections: Detections, i: int, types: Types, alpha: float) -> Any:
     red, green, blue = COLORS[CLASSES[detections.class_id[i]]]
-    return types("std_msgs/msg/ColorRGBA")(r=red, g=green, b=blue, a=alpha)
+    return light(types("std_msgs/msg/ColorRGBA"))(r=red, g=green, b=blue, a=alpha)
 
 
 def _marker(header: Any, types: Types, ns: str = "", id_: int = 0, type_: int = 0, **given: Any) -> Any:
     """A Marker with every field of this ROS release filled."""
-    kind = types("visualization_msgs/msg/Marker")
-    zero = types("builtin_interfaces/msg/Duration")(sec=0, nanosec=0)
+    blank = _blanks(types("visualization_msgs/msg/Marker"), types)
+    filled = {**blank, "header": header, "ns": ns, "id": id_, "type": type_, **given}
+    return light(types("visualization_msgs/msg/Marker"))(**filled)
+
+
+@cache
+def _blanks(kind: type, types: Types) -> dict[str, Any]:
+    """Every field of a Marker as it is where nobody says otherwise."""
     origin = types("geometry_msgs/msg/Pose")(
         position=vector_of((0, 0, 0), types, "geometry_msgs/msg/Point"),
         orientation=quaternion_of((0, 0, 0, 1), types),
     )
     filled: dict[str, Any] = {
-        "header": header,
-        "ns": ns,
-        "id": id_,
-        "type": type_,
         "action": _ADD,
         "pose": origin,
         "scale": vector_of((1, 1, 1), types),
         "color": types("std_msgs/msg/ColorRGBA")(r=1.0, g=1.0, b=1.0, a=1.0),
-        "lifetime": zero,
+        "lifetime": types("builtin_interfaces/msg/Duration")(sec=0, nanosec=0),
         "frame_locked": False,
         "points": [],
         "colors": [],
@@ -129,14 +134,8 @@ def _marker(header: Any, types: Types, ns: str = "", id_: int = 0, type_: int = 
         "mesh_resource": "",
         "mesh_use_embedded_materials": False,
     }
-    later = field_names(kind) & {
-        "texture_resource",
-        "texture",
-        "uv_coordinates",
-        "mesh_file",
-    }  # not in Galactic
-    filled.update({name: _blank(name, types, kind) for name in later})
-    return kind(**{**filled, **given})
+    later = ("texture_resource", "texture", "uv_coordinates", "mesh_file")  # not in Galactic
+    return filled | {name: _blank(name, types, kind) for name in later if name in field_names(kind)}
 
 
 def _blank(name: str, types: Types, kind: type) -> Any:

@@ -4,7 +4,7 @@ import array
 
 import numpy as np
 
-from mm_fusion.messages.build import field_names, is_rclpy, sequence_of, time_of, yaw_quaternion
+from mm_fusion.messages.build import field_names, is_rclpy, light, sequence_of, time_of, yaw_quaternion
 
 
 def test_time(types):
@@ -23,6 +23,16 @@ def test_sequences_are_what_each_library_takes_at_once(types):
 
 def test_field_names(types):
     assert field_names(types("std_msgs/msg/Header")) == {"stamp", "frame_id"}
+
+
+def test_light_messages_are_those_of_the_constructor_and_share_nothing_that_is_given(types):
+    point, pose = types("geometry_msgs/msg/Point"), types("geometry_msgs/msg/Pose")
+    turn = yaw_quaternion(0.5, types)
+    near, far = (light(point)(x=x, y=2.0, z=3.0) for x in (1.0, 5.0))
+    one, other = (light(pose)(position=each, orientation=turn) for each in (near, far))
+    assert one == pose(position=point(x=1.0, y=2.0, z=3.0), orientation=turn)
+    assert (one.position.x, other.position.x) == (1.0, 5.0)
+    assert not is_rclpy(pose) or pose().position == point()
 
 
 def test_yaw(types):
