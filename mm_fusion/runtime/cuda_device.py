@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -52,6 +53,7 @@ class CudaDevice:
         self._torch = torch
         self._device = torch.device("cuda", 0)
         self._stream = torch.cuda.Stream(self._device)
+        self._said = False
 
     def zeros(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         """A tensor on the device."""
@@ -79,7 +81,8 @@ class CudaDevice:
         try:
             with self._torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 launch()
-        except Exception:
+        except Exception as error:
+            self._say_unrecorded(error)
             return launch
         return self._replay(graph)
 
@@ -89,6 +92,15 @@ class CudaDevice:
         event.record(self._stream)
         wait: Callable[[], None] = event.synchronize
         return wait
+
+    def _say_unrecorded(self, error: Exception) -> None:
+        """Once for a device: the four engines of a model fail for one reason."""
+        if not self._said:
+            reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+            logging.getLogger(__name__).warning(
+                "tensorrt: launches are not recorded as a CUDA graph, each costs more on the host: %s", reason
+            )
+        self._said = True
 
     def _replay(self, graph: Any) -> Callable[[], None]:
         def replay() -> None:
