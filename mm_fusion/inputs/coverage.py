@@ -24,6 +24,9 @@ LIDAR_SECTORS = 72
 LIDAR_SAMPLE = 4096
 """Points of a sweep that are enough to tell which sectors it looks into."""
 
+Grid = tuple[float, float, float, int, int]
+"""x_min, y_min, cell, and the numbers of cells."""
+
 
 def coverage(
     frame: Frame,
@@ -74,25 +77,28 @@ def cell_directions(
     frame: Frame, name: str, config: LearnedConfig, scene_from_base: Float64 | None = None
 ) -> tuple[Float32, Float32]:
     """Azimuth rad in `base_link` axes and distance m (X, Y) f32 of cells as seen from a sensor."""
-    m = np.asarray(np.eye(4) if scene_from_base is None else np.linalg.inv(scene_from_base), np.float64)
-    place = m[:2, 3] - frame.calibration.base_from_sensor[name][:2, 3]
-    grid = (config.grid.x_min, config.grid.y_min, config.grid.cell, *config.grid.shape)
     if scene_from_base is None:
-        return _kept_directions(grid, tuple(place.tolist()))
-    return _directions(grid, m, place)
+        return _kept_directions(_grid_of(config), _place_of(frame, name))
+    m = np.asarray(np.linalg.inv(scene_from_base), np.float64)
+    return _directions(_grid_of(config), m, m[:2, 3] - frame.calibration.base_from_sensor[name][:2, 3])
+
+
+def _grid_of(config: LearnedConfig) -> Grid:
+    return (config.grid.x_min, config.grid.y_min, config.grid.cell, *config.grid.shape)
+
+
+def _place_of(frame: Frame, name: str) -> tuple[float, float]:
+    x, y = (0.0 - frame.calibration.base_from_sensor[name][:2, 3]).tolist()
+    return x, y
 
 
 @lru_cache(maxsize=32)
-def _kept_directions(
-    grid: tuple[float, float, float, int, int], place: tuple[float, float]
-) -> tuple[Float32, Float32]:
+def _kept_directions(grid: Grid, place: tuple[float, float]) -> tuple[Float32, Float32]:
     """Those of a mount that stays where it is: the same in every frame of a vehicle."""
     return _directions(grid, np.eye(4), np.array(place))
 
 
-def _directions(
-    grid: tuple[float, float, float, int, int], m: Float64, place: Float64
-) -> tuple[Float32, Float32]:
+def _directions(grid: Grid, m: Float64, place: Float64) -> tuple[Float32, Float32]:
     x_min, y_min, cell, size_x, size_y = grid
     x = (x_min + (np.arange(size_x, dtype=np.float32) + 0.5) * cell)[:, None]
     y = (y_min + (np.arange(size_y, dtype=np.float32) + 0.5) * cell)[None, :]
@@ -111,9 +117,13 @@ def _lidar_coverage(
         if name in frame.calibration.base_from_sensor and isinstance(sweep, LidarSweep):
             azimuth, distance = cell_directions(frame, name, config, scene)
             looks = sectors_seen(sweep, frame.calibration.base_from_sensor[name])
-            share = fresh_share(frame, name) * looks[_sector(azimuth, LIDAR_SECTORS)]
+            if scene is None:
+                sectors = _kept_sectors(_grid_of(config), _place_of(frame, name))
+            else:
+                sectors = _sector(azimuth, LIDAR_SECTORS)
+            share = fresh_share(frame, name) * looks[sectors]
             share = share * (distance <= _reach(vehicle, name))
-            best = np.maximum(best, share * healthy_share(frame.health.get(name), azimuth))
+            best = np.maximum(best, _with_health(share, frame.health.get(name), azimuth))
     return best.astype(np.float32)
 
 
@@ -121,16 +131,47 @@ def _radar_coverage(
     frame: Frame, vehicle: VehicleConfig, config: LearnedConfig, scene: Float64 | None
 ) -> Float32:
     best = np.zeros(config.grid.shape, np.float32)
-    half = np.radians(config.radar.fov_deg) / 2
+    half = float(np.radians(config.radar.fov_deg)) / 2
     for name, scan in frame.of_kind("radar").items():
         if name in frame.calibration.base_from_sensor and isinstance(scan, RadarScan):
-            azimuth, distance = cell_directions(frame, name, config, scene)
             forward = frame.calibration.base_from_sensor[name][:2, 0]
-            turned = np.abs(_wrapped(azimuth - np.float32(np.arctan2(forward[1], forward[0]))))
-            near = distance <= min(config.radar.reach, _reach(vehicle, name))
-            share = fresh_share(frame, name) * ((turned <= half) & near)
-            best = np.maximum(best, share * healthy_share(frame.health.get(name), azimuth))
+            cone = float(np.arctan2(forward[1], forward[0])), half
+            reach = float(min(config.radar.reach, _reach(vehicle, name)))
+            azimuth, distance = cell_directions(frame, name, config, scene)
+            if scene is None:
+                inside = _kept_view(_grid_of(config), _place_of(frame, name), cone, reach)
+            else:
+                inside = _in_view(azimuth, distance, cone, reach)
+            share = fresh_share(frame, name) * inside
+            best = np.maximum(best, _with_health(share, frame.health.get(name), azimuth))
     return best.astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _kept_sectors(grid: Grid, place: tuple[float, float]) -> NDArray[np.int64]:
+    """Sectors of cells as seen from a LiDAR that stays where it is."""
+    return _sector(_kept_directions(grid, place)[0], LIDAR_SECTORS)
+
+
+@lru_cache(maxsize=32)
+def _kept_view(
+    grid: Grid, place: tuple[float, float], cone: tuple[float, float], reach: float
+) -> NDArray[np.bool_]:
+    """Cells in the view of a radar that stays where it is."""
+    return _in_view(*_kept_directions(grid, place), cone, reach)
+
+
+def _in_view(
+    azimuth: Float32, distance: Float32, cone: tuple[float, float], reach: float
+) -> NDArray[np.bool_]:
+    """Whether cells (X, Y) lie within `reach` m and a cone of (middle, half its width) rad."""
+    turned = np.abs(_wrapped(azimuth - np.float32(cone[0])))
+    return np.asarray((turned <= cone[1]) & (distance <= reach))
+
+
+def _with_health(share: Float64, health: SensorHealth | None, azimuth: Float32) -> Float64:
+    """What is left of a sensor's share of cells (X, Y) by its health; most are whole."""
+    return share if _is_whole(health) else share * healthy_share(health, azimuth)
 
 
 def sectors_seen(sweep: LidarSweep, base_from_lidar: Float64) -> Float32:
