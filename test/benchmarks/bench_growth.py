@@ -152,6 +152,7 @@ def grow(
             sizes = int(now["cameras"]), int(now["points"]), int(now["radars"])
             frame = frame_of(*sizes, float(now["range"]), jpeg)
             times_ms.append(median_ms(folder_of(float(now["range"])), frame, runs))
+            print(f"{name} {step:g}: {times_ms[-1]:.1f} ms", flush=True)
         against = [step**2 for step in steps] if name == "range" else list(steps)
         found = {"exponent": exponent_of(against, times_ms), "excess": excess_of(against, times_ms)}
         tree[name] = {"values": list(steps), "ms": times_ms, **found}
@@ -188,11 +189,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, draw; 1 where a term is worse than linear."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--runs", type=int, default=15, help="frames of each size (default 15)")
+    parser.add_argument("--quick", action="store_true", help="least, usual and most of each alone")
     args = parser.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as spare:
-        tree = grow(lambda reach: exported(Path(spare) / f"{reach:g}", config_of(reach)), args.runs)
+        values = {n: (v[0], v[len(v) // 2], v[-1]) for n, v in VALUES.items()} if args.quick else VALUES
+        tree = grow(lambda reach: exported(Path(spare) / f"{reach:g}", config_of(reach)), args.runs, values)
     write_json(args.out / "growth.json", tree)
     draw(tree, args.out / "growth.png")
     for name, row in tree.items():

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.context import Context
 
@@ -28,6 +29,7 @@ from test.benchmarks.live import Listener, Sample, Watch, fusion_node, growth_pe
 VEHICLE, SCENARIO, SEED = "nuscenes_like", "urban", 21
 FAULT_S = 0.8
 AIM_MB_PER_MINUTE = 1.0
+QUARTERS = 4
 SETTLED = 0.25
 """Share of the time after which buffers have their size: growth is taken from then on."""
 
@@ -89,6 +91,7 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {
         **growth(samples),
         "windows": windows,
+        "p99_by_quarter": by_quarter(windows),
         **accounts(listener.about(), listener.drops()),
         "unexpected_errors": said.count("unexpected error"),
         "about": listener.about(),
@@ -124,6 +127,16 @@ def growth(samples: Sequence[Sample]) -> dict[str, Any]:
     return found
 
 
+def by_quarter(windows: Sequence[dict[str, float]]) -> dict[str, list[float]]:
+    """Mean of the windows' p99 in each quarter of the time, ms, by what is timed; a stable one stays."""
+    found: dict[str, list[float]] = {}
+    for name in ("detect", "after_last"):
+        values = [window[name] for window in windows if name in window]
+        if len(values) >= QUARTERS:
+            found[name] = [round(float(np.mean(part)), 2) for part in np.array_split(values, QUARTERS)]
+    return found
+
+
 def accounts(about: dict[str, str], drops: dict[str, dict[str, int]]) -> dict[str, int]:
     """Frames made, published, dropped for a reason, and those of which nothing is known (one: under way)."""
     made, published = int(about.get("frames", 0)), int(about.get("results", 0))
@@ -142,6 +155,8 @@ def print_table(found: dict[str, Any]) -> None:
     print(f"memory {found['rss_mb']}: {per_minute:+.3f} MB a minute, aim below {aim}")
     for name in ("threads", "handles"):
         print(f"{name} {found[name]}: {found[f'{name}_per_minute']:+.3f} a minute, aim 0")
+    for name, values in found["p99_by_quarter"].items():
+        print(f"p99 of {name} by quarter of the time: " + ", ".join(f"{ms:.1f}" for ms in values) + " ms")
     words = ", ".join(f"{name} {found[name]}" for name in ("frames", "published", "dropped", "unaccounted"))
     print(f"{words}; unexpected errors {found['unexpected_errors']}")
     print(f"drops: {found['drops'] or 'none'}")

@@ -13,7 +13,7 @@ from mm_fusion.bags.types import message_type, typestore
 from mm_fusion.config import load_vehicle
 from mm_fusion.messages.encode_sensors import encode_compressed_image
 from test.benchmarks.bench_realtime import WARM_FRAMES, figures, stamped
-from test.benchmarks.bench_soak import accounts, growth, random_faults
+from test.benchmarks.bench_soak import accounts, by_quarter, growth, random_faults
 from test.benchmarks.live import Sample, growth_per_minute, quantiles, sample
 
 KIND = "sensor_msgs/msg/CompressedImage"
@@ -43,6 +43,12 @@ def test_growth_is_a_slope_per_minute() -> None:
     found = growth(steady)
     assert abs(found["rss_mb_per_minute"]) < 1e-6 and found["threads_per_minute"] == 0
     assert growth([])["rss_mb_per_minute"] == 0
+
+
+def test_quarters_of_a_run_side_by_side() -> None:
+    assert by_quarter([]) == {} == by_quarter([{"detect": 1.0}] * 3)
+    windows = [{"detect": float(n), "results": 9.0} for n in range(8)]
+    assert by_quarter(windows) == {"detect": [0.5, 2.5, 4.5, 6.5]}
 
 
 def test_frames_are_published_or_counted() -> None:
