@@ -24,6 +24,7 @@ LIDAR_SECTORS = 72
 LIDAR_SAMPLE = 4096
 """Points of a sweep that are enough to tell which sectors it looks into."""
 
+Share = NDArray[np.floating]
 Grid = tuple[float, float, float, int, int]
 """x_min, y_min, cell, and the numbers of cells."""
 
@@ -169,7 +170,7 @@ def _in_view(
     return np.asarray((turned <= cone[1]) & (distance <= reach))
 
 
-def _with_health(share: Float64, health: SensorHealth | None, azimuth: Float32) -> Float64:
+def _with_health(share: Share, health: SensorHealth | None, azimuth: Float32) -> Share:
     """What is left of a sensor's share of cells (X, Y) by its health; most are whole."""
     return share if _is_whole(health) else share * healthy_share(health, azimuth)
 

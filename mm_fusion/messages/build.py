@@ -28,11 +28,11 @@ def light(kind: type) -> Callable[..., Any]:
 
 
 def _from_blank(kind: type) -> Callable[..., Any]:
-    blank, new = kind(), kind.__new__
+    blank, new = kind(), object.__new__
     slots = [(name, getattr(blank, name)) for name in kind.__slots__]  # type: ignore[attr-defined]
 
     def make(**fields: Any) -> Any:
-        message = new(kind)
+        message: Any = new(kind)
         for name, value in slots:
             setattr(message, name, value)
         for name, value in fields.items():

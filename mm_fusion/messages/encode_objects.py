@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mm_fusion.detections import Detections
 from mm_fusion.measurements import Float64
@@ -154,14 +155,14 @@ def _shapes(geometry: _Geometry, types: Types) -> Callable[[int], Any]:
 def _kinematics(detections: Detections, geometry: _Geometry, types: Types) -> Callable[[int], Any]:
     """Makes DetectedObjectKinematics of an object."""
     make = light(types("autoware_perception_msgs/msg/DetectedObjectKinematics"))
-    known = np.isfinite(detections.velocity).all(1)
+    known = _finite_rows(detections.velocity)
     velocity, cov = own_axes(detections.velocity, detections.velocity_cov, detections.yaw)
     twist = _twists(np.where(known[:, None], velocity, 0.0), cov, types)
     rows = zip(
-        np.isfinite(detections.position_cov).all(1).tolist(),
+        _finite_rows(detections.position_cov).tolist(),
         np.where(detections.variance[:, 4] < _LEARNED_FRONT, _AVAILABLE, _SIGN_UNKNOWN).tolist(),
         known.tolist(),
-        (known & np.isfinite(detections.velocity_cov).all(1)).tolist(),
+        (known & _finite_rows(detections.velocity_cov)).tolist(),
     )
     names = (
         "has_position_covariance", "orientation_availability", "has_twist", "has_twist_covariance"
@@ -172,6 +173,10 @@ def _kinematics(detections: Detections, geometry: _Geometry, types: Types) -> Ca
         twist_with_covariance=twist(i),
         **flags[i],
     )
+
+
+def _finite_rows(array: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(array).all(axis=1))
 
 
 def own_axes(velocity: Any, cov: Any, yaw: Any) -> tuple[Float64, Float64]:
