@@ -1,0 +1,78 @@
+"""How alike two reports of `mm-fusion evaluate --model` rank the subsets of the sensors.
+
+    python tools/compare_reports.py REPORT_ON_SIM REPORT_ON_REAL
+
+Each is a folder with `report.json`. Printed are both scores by subset (Car, KITTI 3D AP@0.5 moderate where a
+report has it, else nuScenes mAP) and Spearman's rank correlation between them: does the simulator rank
+sensors as reality does? Exit code 2 for what is no such report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import spearmanr
+
+from mm_fusion.errors import FusionError, ResultError
+from mm_fusion.evaluation.json_file import read_json
+
+
+def scores_of(report: dict[str, Any]) -> tuple[str, dict[str, float]]:
+    """What is scored, and the score in percent by subset."""
+    subsets = report["subsets"]
+    kitti = {name: _moderate(each) for name, each in subsets.items()}
+    if all(value is not None for value in kitti.values()):
+        return "Car 3D AP@0.5 moderate", {name: float(value or 0.0) for name, value in kitti.items()}
+    return "nuScenes mAP", {name: float(each["nuscenes"]["map"]) for name, each in subsets.items()}
+
+
+def _moderate(subset: dict[str, Any]) -> float | None:
+    value = (subset.get("kitti") or {}).get("car", {}).get("3d", {}).get("0.5", {}).get("moderate")
+    return None if value is None else float(value)
+
+
+def table(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """Scores of both by subset, and their rank correlation; raises `ResultError` below three subsets."""
+    (first, left), (second, right) = scores_of(one), scores_of(other)
+    names = [name for name in left if name in right]
+    if len(names) < 3:
+        raise ResultError(
+            f"expected at least three subsets in both reports, got {', '.join(names) or 'none'}: "
+            "evaluate with --subsets all"
+        )
+    rows = [f"{name:6s} {left[name]:10.1f} {right[name]:10.1f}" for name in names]
+    rank = float(spearmanr([left[n] for n in names], [right[n] for n in names]).statistic)
+    head = f"left: {first}, right: {second}, %"
+    return "\n".join([head, *rows, f"rank correlation (Spearman) over {len(names)} subsets: {rank:.2f}"])
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Read, compare, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("reports", nargs=2, type=Path, metavar="REPORT", help="folder with report.json")
+    folders = parser.parse_args(args).reports
+    try:
+        one, other = (_read(folder) for folder in folders)
+        print(table(one, other))
+    except FusionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / "report.json"
+    tree = read_json(path)
+    if not isinstance(tree, dict) or not isinstance(tree.get("subsets"), dict):
+        raise ResultError(f"{path}: expected a report of mm-fusion evaluate --model, got none with subsets")
+    return tree
+
+
+if __name__ == "__main__":
+    sys.exit(main())
