@@ -36,7 +36,7 @@ def exported(
 
 
 def by_cell(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Peaks in order of cell: near-ties swap places between backends, and what fills up the rest is any cell."""
+    """Peaks in order of cell: near-ties swap places between backends, and what fills the rest is any cell."""
     order = np.argsort(outputs["cell"][0], kind="stable")
     order = order[outputs["score"][0][order] > 0]
     return {name: array[0][order] for name, array in outputs.items()}
