@@ -77,7 +77,7 @@ def read_model(folder: Path, config: LearnedConfig) -> FusionModel:
         model = FusionModel(config).eval()
         missing, unknown = model.load_state_dict(weights, strict=False)
     except Exception as error:
-        said = (str(error).splitlines() or [repr(error)])[0]
+        said = (str(error).splitlines() or [repr(error)])[-1].strip()  # torch puts a title above
         raise ConfigurationError(f"{path}: expected weights of mm-fusion export, got {said}") from error
     missing = [name for name in missing if not name.startswith("auxiliary.")]
     if missing or unknown:
