@@ -29,7 +29,7 @@ def unpack_checkpoint(path: Path) -> Path:
     folder = _temporary_folder(digest) if cache is None else cache / "checkpoints" / digest
     if not (folder / "model.yaml").is_file():
         config, weights = read_checkpoint(path)
-        write_beside(folder / "weights.safetensors", _served(weights))
+        write_beside(folder / "weights.safetensors", _served(path, weights))
         write_beside(folder / "model.yaml", dump_config(config).encode())  # last: says that all is there
     return folder
 
@@ -42,9 +42,7 @@ def read_checkpoint(path: Path) -> tuple[LearnedConfig, dict[str, Any]]:
     try:
         import torch
     except ImportError as error:
-        raise ConfigurationError(
-            f"{path}: a checkpoint needs torch ({error}); export it where torch is, or install extra train"
-        ) from error
+        raise _lacking(path, error) from error
     try:
         kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         weights = kept.get("ema", {}).get("mean") or {
@@ -58,10 +56,19 @@ def read_checkpoint(path: Path) -> tuple[LearnedConfig, dict[str, Any]]:
         raise ConfigurationError(f"{path}: expected a checkpoint of mm-fusion train, got {said}") from error
 
 
-def _served(weights: dict[str, Any]) -> bytes:
-    """As a file, without what training alone needs."""
-    from safetensors.torch import save
+def _lacking(path: Path, error: ImportError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path}: a checkpoint needs torch and safetensors ({error}); export it where they are, or install "
+        "extra train"
+    )
 
+
+def _served(path: Path, weights: dict[str, Any]) -> bytes:
+    """As a file, without what training alone needs."""
+    try:
+        from safetensors.torch import save
+    except ImportError as error:
+        raise _lacking(path, error) from error
     return save({n: _half(value) for n, value in weights.items() if not n.startswith("auxiliary.")})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,16 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "half.ckpt").write_bytes(b"half a file")
     with pytest.raises(ConfigurationError, match=r"half\.ckpt"):
         find_model(str(tmp_path / "half.ckpt"))
+
+
+@pytest.mark.parametrize("library", ["torch", "safetensors.torch"])
+def test_what_a_checkpoint_needs_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    path = checkpoint_in(tmp_path / "last.ckpt")
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ConfigurationError, match="needs torch and safetensors.*extra train"):
+        find_model(str(path))
 
 
 def test_without_a_manifest_nothing_is_asked(tmp_path: Path) -> None:
