@@ -106,7 +106,7 @@ def play_through(
     with ExitStack() as stack:
         fusion = stack.enter_context(_fusion(recording, parameters, environment, out))
         print("starting the fusion node", flush=True)
-        fusion.wait_for("[fusion]: active", READY_S)
+        fusion.wait_for("[fusion]: active", READY_S, unless="[ERROR]")
         recorder = stack.enter_context(
             Child("mm_fusion.nodes.recorder_node", ["--out", str(target)], environment, out / "recorder.log")
         )

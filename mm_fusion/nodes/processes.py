@@ -70,11 +70,16 @@ class Child:
         """What it has printed so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def wait_for(self, text: str, seconds: float) -> None:
-        """Wait until it prints `text`; raises `ProcessError` with its last lines where it does not."""
+    def wait_for(self, text: str, seconds: float, unless: str = "") -> None:
+        """Wait until it prints `text`; raises `ProcessError` with its last lines where it does not.
+
+        unless: what it prints where it will not, so that nobody waits in vain; '' for nothing.
+        """
         deadline = time.monotonic() + seconds
-        while text not in self.text():
+        while text not in (said := self.text()):
             self.check()
+            if unless and unless in said:
+                raise ProcessError(f"{self.name} will not say {text!r}: {self._last_lines()}")
             if time.monotonic() > deadline:
                 raise ProcessError(
                     f"{self.name} did not say {text!r} within {seconds} s: {self._last_lines()}"

@@ -30,6 +30,13 @@ def test_a_child_that_never_says_it_is_an_error(tmp_path: Path) -> None:
             child.wait(0.1)
 
 
+def test_a_child_that_gives_up_and_lives_on_is_not_waited_for(tmp_path: Path) -> None:
+    with Child("http.server", ["0", "--bind", "127.0.0.1"], {}, tmp_path / "log") as child:
+        child.wait_for("Serving", 30.0, unless="Serving")
+        with pytest.raises(ProcessError, match="will not say 'ready': Serving"):
+            child.wait_for("ready", 30.0, unless="Serving")
+
+
 def test_leaving_the_block_ends_the_child(tmp_path: Path) -> None:
     with Child("http.server", ["0", "--bind", "127.0.0.1"], {}, tmp_path / "log") as child:
         child.wait_for("Serving", 30.0)
