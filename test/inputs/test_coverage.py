@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mm_fusion.frame import SensorHealth
+from mm_fusion.frame import Calibration, SensorHealth
+from mm_fusion.geometry.transforms import from_rpy_deg
 from mm_fusion.inputs.coverage import coverage
-from test.inputs.scene import STAMP, cell_of, config, frame, scan, sweep, vehicle
+from test.inputs.scene import PLACES, STAMP, cell_of, config, frame, scan, sweep, vehicle
 
 NONE = np.zeros((32, 32), np.float32)
 
@@ -53,3 +54,17 @@ def test_a_turned_scene_turns_coverage():
     plain = coverage(given, vehicle(), config(), NONE)[0, 2]
     flipped = coverage(given, vehicle(), config(), NONE, np.diag([1.0, -1, 1, 1]))[0, 2]
     assert np.array_equal(flipped, plain[:, ::-1])
+
+
+@pytest.mark.parametrize("reach", [10.0, 100.0])
+def test_what_is_kept_of_a_mount_is_not_used_for_another(reach: float):
+    measured = {"radar": scan([], []), "lidar": sweep(ring(arc_deg=120))}
+    seen = []
+    for yaw_deg, x in ((0, 2.0), (90, 2.0), (0, 9.0), (0, 2.0)):
+        pose = from_rpy_deg((0, 0, yaw_deg), (x, 0.0, 0.5))
+        given = frame(measured, calibration=Calibration({**PLACES, "radar": pose, "lidar": pose}, {}))
+        small = config(radar={"reach": reach})
+        seen.append(coverage(given, vehicle(), small, NONE))
+        assert np.array_equal(seen[-1], coverage(given, vehicle(), small, NONE, np.eye(4)))  # keeps nothing
+    assert np.array_equal(seen[0], seen[3])
+    assert all((one != other).any() for one, other in zip(seen, seen[1:]))
