@@ -27,8 +27,9 @@ QUANTITIES: dict[str, int] = {
 """Channels of what is told for every cell beside the heatmaps.
 
 offset: of the centre from the cell's middle, in cells; z m; log_size: of length, width, height; heading: sine
-and cosine of yaw; velocity over ground m/s; log_variance: as `VARIANCES`; iou and moving: logits;
-contribution: signed Shapley values of the score.
+and cosine of yaw; velocity over ground: x and y in m/s, with `bearing` along and across the ray as
+`bearing.py` says; log_variance: as `VARIANCES`; iou and moving: logits; contribution: signed Shapley values
+of the score.
 """
 VARIANCES = (
     "position_along", "position_across", "velocity_along", "velocity_across", "z", "l", "w", "h", "yaw",
