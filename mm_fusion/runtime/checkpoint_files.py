@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -28,23 +29,25 @@ def unpack_checkpoint(path: Path) -> Path:
     cache = cache_folder()
     folder = _temporary_folder(digest) if cache is None else cache / "checkpoints" / digest
     if not (folder / "model.yaml").is_file():
-        config, weights = read_checkpoint(path)
+        # not read again: a run that goes on may have written the next one meanwhile
+        config, weights = read_checkpoint(path, content)
         write_beside(folder / "weights.safetensors", _served(path, weights))
         write_beside(folder / "model.yaml", dump_config(config).encode())  # last: says that all is there
     return folder
 
 
-def read_checkpoint(path: Path) -> tuple[LearnedConfig, dict[str, Any]]:
+def read_checkpoint(path: Path, content: bytes | None = None) -> tuple[LearnedConfig, dict[str, Any]]:
     """Config and averaged weights by name of a training checkpoint, the newest where none are averaged.
 
-    Raises `ConfigurationError`.
+    content: of the file where it was read already. Raises `ConfigurationError`.
     """
     try:
         import torch
     except ImportError as error:
         raise _lacking(path, error) from error
     try:
-        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        source = path if content is None else io.BytesIO(content)
+        kept: dict[str, Any] = torch.load(source, map_location="cpu", weights_only=True)
         weights = kept.get("ema", {}).get("mean") or {
             name.removeprefix("model."): value
             for name, value in kept["state_dict"].items()

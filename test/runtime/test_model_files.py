@@ -13,7 +13,7 @@ from mm_fusion.config import dump_config, load_config
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.network_config import LearnedConfig
 from mm_fusion.runtime import cache_folder as caching
-from mm_fusion.runtime import model_files
+from mm_fusion.runtime import checkpoint_files, model_files
 from mm_fusion.runtime.cache_folder import cache_folder
 from mm_fusion.runtime.model_files import check_files, find_model, shipped_models
 from test.network.scene import small_config
@@ -87,6 +87,24 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "half.ckpt").write_bytes(b"half a file")
     with pytest.raises(ConfigurationError, match=r"half\.ckpt"):
         find_model(str(tmp_path / "half.ckpt"))
+
+
+def test_what_is_unpacked_is_what_was_hashed(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, newer = checkpoint_in(tmp_path / "last.ckpt"), checkpoint_in(tmp_path / "newer.ckpt")
+    _, wanted = checkpoint_files.read_checkpoint(path)
+
+    def meanwhile() -> Path:
+        newer.replace(path)
+        return cache
+
+    monkeypatch.setattr(checkpoint_files, "cache_folder", meanwhile)
+    folder = checkpoint_files.unpack_checkpoint(path)
+    from safetensors.torch import load_file
+
+    name = "fusion.head.heatmap.weight"
+    assert (load_file(folder / "weights.safetensors")[name] == wanted[name].half()).all()
 
 
 @pytest.mark.parametrize("library", ["torch", "safetensors.torch"])
