@@ -12,7 +12,7 @@ OUT ?= out/demo
 # The detector of the demo, as `mm-fusion run --model` takes it; empty: as the vehicle file says.
 MODEL ?=
 # The queue of experiments: its plan, folders of data as NAME=DIR, where results go, and what of it is done.
-PLAN ?= config/training/experiments.yaml
+PLAN ?= config/experiments.yaml
 FOLDERS ?=
 EXPERIMENTS ?= out/experiments
 BUDGET ?= small

@@ -28,7 +28,7 @@ from mm_fusion.config import load_config
 from mm_fusion.errors import ConfigurationError, FusionError
 from mm_fusion.evaluation.json_file import read_json, write_json
 
-PLAN = ROOT / "config" / "training" / "experiments.yaml"
+PLAN = ROOT / "config" / "experiments.yaml"
 PATIENCE_S = {signal.SIGINT: 60.0, signal.SIGTERM: 10.0}
 """How long a command may take to end when it is asked to."""
 

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(group: Any) -> None:
-    group.add_argument("--settings", help="a file, or a shipped recipe's name: tiny, astyx")
+    group.add_argument("--settings", help="a file, or a shipped recipe's name: tiny, astyx, astyx_real, ...")
     group.add_argument("--steps", type=int, help="optimiser steps in all")
     group.add_argument("--batch", type=int, help="frames per step, 4")
     group.add_argument("--rate", type=float, help="highest learning rate, 2e-3")
