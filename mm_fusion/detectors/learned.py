@@ -34,6 +34,8 @@ from mm_fusion.runtime.protocol import Arrays
 
 MIN_SCORE = 0.02
 """Weaker candidates are not published."""
+BACKWARDS_MPS = 1.0
+"""Nothing drives backwards faster than this, as far as headings go."""
 DOUBLES_OVERLAP = 0.2
 """Footprint IoU with a stronger object above which one is its double."""
 
@@ -191,14 +193,15 @@ def detections_of(outputs: Arrays, inputs: Mapping[str, object], config: Learned
     box, variance = row["box"], np.maximum(row["variance"], 1e-6)
     ray = np.arctan2(box[:, 1], box[:, 0])
     present = raw_presence(np.asarray(inputs["coverage"]), row["cell"])
+    velocity_cov = turned(variance[:, 2], variance[:, 3], ray)
     found = make_detections(
         len(keep),
         center=box[:, :3],
         size=box[:, 3:6],
-        yaw=np.arctan2(box[:, 6], box[:, 7]),
+        yaw=forward(np.arctan2(box[:, 6], box[:, 7]), row["velocity"], velocity_cov),
         velocity=row["velocity"],
         position_cov=turned(variance[:, 0], variance[:, 1], ray),
-        velocity_cov=turned(variance[:, 2], variance[:, 3], ray),
+        velocity_cov=velocity_cov,
         variance=variance[:, 4:9],
         score=row["score"],
         class_id=class_ids(config)[row["class_index"]],
@@ -206,6 +209,20 @@ def detections_of(outputs: Arrays, inputs: Mapping[str, object], config: Learned
         contribution=shares(row["contribution"], present),
     )
     return found.select(without_doubles(found, DOUBLES_OVERLAP))
+
+
+def forward(yaw: np.ndarray, velocity: np.ndarray, velocity_cov: np.ndarray) -> np.ndarray:
+    """Yaw (N,), half a turn on where an object would drive backwards.
+
+    Both ends of a car look alike, so the network is surer of its axis than of its front. Only a velocity that
+    goes backwards by more than 1 m/s and by more than its own stated deviation says otherwise.
+    """
+    c, s = np.cos(yaw), np.sin(yaw)
+    speed = velocity[:, 0] * c + velocity[:, 1] * s
+    xx, xy, yy = velocity_cov.T
+    deviation = np.sqrt(np.maximum(c * c * xx + 2 * c * s * xy + s * s * yy, 0.0))
+    back = speed < -np.maximum(BACKWARDS_MPS, deviation)
+    return np.asarray(np.where(back, np.arctan2(-s, -c), yaw))
 
 
 def class_ids(config: LearnedConfig) -> np.ndarray:

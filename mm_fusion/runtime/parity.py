@@ -45,8 +45,11 @@ class Tolerance:
 
 FLOAT32 = Tolerance(feature=1e-3, score=2e-3, box=0.02, missing=0.01)
 """Same arithmetic in another order."""
-REDUCED = Tolerance(feature=0.05, score=0.05, box=0.15, missing=0.05)
-"""Ten or eight bits of mantissa inside: bfloat16, float16, and integers between tensors of either."""
+REDUCED = Tolerance(feature=0.05, score=0.2, box=0.15, missing=0.05)
+"""Ten or eight bits of mantissa inside: bfloat16, float16, and integers between tensors of either.
+
+The gate looks for results that are wrong, not for noise: BF16 moves single scores of `tiny` by up to a sixth
+and its mAP by 0.1."""
 
 
 def differences(
@@ -154,9 +157,18 @@ def _same(one: Arrays, other: Arrays, tolerance: Tolerance) -> bool:
     near = _scores_agree(one, other, tolerance)
     size = max(1.0, float(np.abs(one["box"][3:6]).max()))
     box = np.allclose(one["box"], other["box"], atol=tolerance.box * size, rtol=0)
-    speed = np.allclose(one["velocity"], other["velocity"], atol=tolerance.box, rtol=tolerance.box)
+    speed = np.allclose(one["velocity"], other["velocity"], atol=tolerance.box * _pace(one), rtol=0)
     spread, theirs = (np.log(np.clip(each["variance"], 1e-6, _LARGE)) for each in (one, other))
     return bool(near and box and speed and np.allclose(spread, theirs, atol=5 * tolerance.box))
+
+
+def _pace(candidate: Arrays) -> float:
+    """What a difference of velocities is held against, m/s: its length, or its stated deviation if larger.
+
+    A velocity that nothing measured is a guess, and says so: what moves it by a tenth of that is no fault.
+    """
+    stated = float(np.sqrt(np.clip(candidate["variance"][2:4], 0.0, _LARGE).max()))
+    return max(1.0, float(np.linalg.norm(candidate["velocity"])), stated)
 
 
 def _rms(array: np.ndarray) -> float:

@@ -18,7 +18,7 @@ import torch
 from mm_fusion.config import VehicleConfig, load_vehicle, parse_config
 from mm_fusion.detections import CLASSES, Detections
 from mm_fusion.detectors.choice import make_detector
-from mm_fusion.detectors.learned import LearnedDetector, detections_of, shares, turned
+from mm_fusion.detectors.learned import LearnedDetector, detections_of, forward, shares, turned
 from mm_fusion.errors import ConfigurationError
 from mm_fusion.frame import Calibration, Frame
 from mm_fusion.geometry.transforms import from_rpy_deg
@@ -234,3 +234,25 @@ def test_a_folder_that_carries_curves_gives_calibrated_scores(folder: Path, tmp_
         LearnedDetector(vehicle, each, "onnxruntime").detect(frame_of(400)) for each in (folder, marked)
     )
     assert len(given) == len(found) > 0 and found.score == pytest.approx(given.score / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("velocity", "deviation", "expected"),
+    [
+        ((-3.0, 0.0), 0.5, -np.pi),  # backwards, and sure of it
+        ((-3.0, 0.0), 4.0, 0.0),  # a guess
+        ((-0.5, 0.0), 0.1, 0.0),  # parking
+        ((3.0, 0.0), 0.1, 0.0),
+        ((0.1, 5.0), 0.1, 0.0),  # across: says nothing of the ends
+    ],
+)
+def test_what_drives_heads_where_it_goes(velocity: tuple, deviation: float, expected: float) -> None:
+    cov = np.array([[deviation**2, 0.0, deviation**2]])
+    yaw = forward(np.zeros(1), np.array([velocity]), cov)[0]
+    assert np.isclose(np.cos(yaw - expected), 1.0)
+
+
+def test_headings_turn_with_the_scene() -> None:
+    cov = turned(np.array([0.04]), np.array([9.0]), np.array([0.6]))  # sure along its ray alone
+    yaw = forward(np.array([0.6 + np.pi]), 5.0 * np.array([[np.cos(0.6), np.sin(0.6)]]), cov)
+    assert np.isclose(np.cos(yaw[0] - 0.6), 1.0)
