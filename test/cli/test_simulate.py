@@ -127,7 +127,11 @@ def test_a_tiny_data_set_by_two_workers(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_nothing_behind(workers: int, tmp_path: Path) -> None:
     words = [*DRIVE, "--seconds", "60", "--workers", str(workers), "--out", str(tmp_path / "bag")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mm_fusion.cli.main", "simulate", *words], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mm_fusion.cli.main", "simulate", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        # a suite started in the background of a shell hands on that interrupts are ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".bag.*/bag/*.mcap")) and time.monotonic() < deadline:
