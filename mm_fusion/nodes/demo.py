@@ -26,6 +26,8 @@ LISTEN_S = 30.0
 DRAWN_SCORE = 0.2
 """Weaker detections are in the files and not in the pictures."""
 RATE_HZ = 10.0
+RATE = 0.25
+"""Speed of playing: two slow cores without a GPU need up to a quarter of a second for a frame of `tiny`."""
 LAST_REPORT_S = 2.5
 """Diagnostics come once a second; the last must tell of the last frame."""
 
@@ -60,7 +62,7 @@ def main(args: Sequence[str] | None = None) -> int:
         "--model", default="", help="detector, as `mm-fusion run` takes it (default: as the vehicle says)"
     )
     parser.add_argument("--backend", default="auto", help="what runs a learned model (default auto)")
-    parser.add_argument("--rate", type=float, default=0.5, help="speed of playing (default 0.5)")
+    parser.add_argument("--rate", type=float, default=RATE, help=f"speed of playing (default {RATE})")
     given = parser.parse_args(args)
     try:
         return run(given)

@@ -25,21 +25,9 @@ from mm_fusion.config import VehicleConfig, load_vehicle
 from mm_fusion.evaluation.json_file import write_json
 from mm_fusion.measurements import CameraModel
 from mm_fusion.offline import OfflineRun, run_bag
+from test.benchmarks.bench_realtime import VEHICLE, make_drive
 
-VEHICLE, SCENARIO, SEED = "nuscenes_like", "urban", 12
 AIM = 2.0
-
-
-def make_drive(path: Path, seconds: float) -> Path:
-    """The drive as a bag, made where it is not there yet."""
-    from mm_fusion.simulation.bag import write_bag
-    from mm_fusion.simulation.simulator import Simulator
-
-    if not path.exists():
-        print(f"simulating {seconds} s of a drive to {path}", flush=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bag(path, Simulator(load_vehicle(VEHICLE), SCENARIO, SEED), seconds)
-    return path
 
 
 def image_size(path: Path, vehicle: VehicleConfig) -> str:
