@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -38,6 +38,11 @@ class Stopwatch:
             self.frames.append(done)
         return done
 
+    def skip_frame(self) -> None:
+        """The frame does not count; the next one begins."""
+        with self._lock:
+            self._frame = {}
+
     def forget(self) -> None:
         """Begin anew, after a warm-up."""
         with self._lock:
@@ -53,8 +58,3 @@ def quantiles(times_ms: list[float]) -> dict[str, float]:
     """p50_ms, p95_ms and p99_ms."""
     found = np.percentile(times_ms, QUANTILES) if times_ms else [float("nan")] * len(QUANTILES)
     return {f"p{q}_ms": round(float(value), 3) for q, value in zip(QUANTILES, found)}
-
-
-def inference_ms(frame: Mapping[str, float]) -> float:
-    """What of a frame's stages is inference."""
-    return sum(frame.get(name, 0.0) for name in ("camera_encoder", "raster_encoders", "fusion"))

@@ -30,6 +30,7 @@ from mm_fusion.inputs.network_inputs import InputMaker, available
 from mm_fusion.measurements import CameraImage, CameraModel, Deferred, Float32, Measurement
 from mm_fusion.network_config import LearnedConfig
 from mm_fusion.runtime.choice import open_graphs
+from mm_fusion.runtime.falling_back import OpenedGraphs
 from mm_fusion.runtime.protocol import Arrays
 
 MIN_SCORE = 0.02
@@ -53,12 +54,14 @@ class LearnedDetector:
         backend: str = "auto",
         threads: int = 1,
         report: Callable[[str], None] | None = None,
+        graphs: OpenedGraphs | None = None,
     ) -> None:
+        """graphs: what runs the network; None opens those of the folder on the backend."""
         path = folder / "model.yaml"
         if not path.is_file():
             raise ConfigurationError(f"{folder}: expected model.yaml and four graphs; make them with export")
         self.config = load_config(path, LearnedConfig)
-        self._graphs = open_graphs(folder, self.config, backend, threads, report=report)
+        self._graphs = graphs or open_graphs(folder, self.config, backend, threads, report=report)
         self._vehicle, self._maker = vehicle, InputMaker(self.config, vehicle)
         self._cameras = CameraFeatures(self.config, self._graphs["camera"])
         self._measure: Measure = unmeasured

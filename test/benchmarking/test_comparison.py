@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from mm_fusion.benchmarking.comparison import BenchmarkSettings, benchmark, matched_percent
+from mm_fusion.benchmarking.comparison import BenchmarkSettings, RememberedGraphs, benchmark, matched_percent
 from mm_fusion.benchmarking.report import benchmark_report
 from mm_fusion.config import load_vehicle
 from mm_fusion.detections import empty_detections, make_detections
 from mm_fusion.evaluation.json_file import finite_tree
 from mm_fusion.network.model import FusionModel
+from mm_fusion.runtime.falling_back import OpenedGraphs
+from mm_fusion.runtime.protocol import Arrays
 from mm_fusion.training.export import export_model
 from mm_fusion.training.export_frames import sample_recording
 from test.network.scene import small_config
@@ -39,6 +41,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = FusionModel(small_config()).eval()
     torch.nn.init.normal_(model.fusion.head.heatmap.weight, std=0.3)
     return export_model(model, tmp_path_factory.mktemp("model"))
+
+
+class Counting:
+    """A graph that says how often it was run."""
+
+    input_names, model_hash = ("number",), "none"
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def run(self, inputs: Arrays) -> Arrays:
+        self.runs += 1
+        return {"number": inputs["number"] * 2}
+
+
+def test_graphs_asleep_give_their_last_answer_without_work():
+    graph = Counting()
+    graphs = RememberedGraphs(OpenedGraphs("none", {"lidar": graph}, "because"))
+    assert (graphs.backend, graphs.reason) == ("none", "because")
+    lidar = graphs["lidar"]
+    assert lidar.run({"number": np.array([1])})["number"] == [2]
+    graphs.asleep = True
+    assert lidar.run({"number": np.array([5])})["number"] == [2] and graph.runs == 1
+    graphs.asleep = False
+    assert lidar.run({"number": np.array([5])})["number"] == [10] and graph.runs == 2
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -141,8 +141,9 @@ def test_an_interrupt_ends_the_command_too_and_a_second_queue_is_refused(place: 
     words = [str(experiments.__file__), "--plan", str(place / "plan.yaml"), "--out", str(place / "out")]
     process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True)
     reached = place / "out" / "long" / "reached"
+    until = time.monotonic() + 60
     while not reached.exists():
-        assert process.poll() is None
+        assert process.poll() is None and time.monotonic() < until
         time.sleep(0.05)
     assert run(place) == 2
     os.kill(process.pid, signal.SIGTERM)
