@@ -58,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("reports", nargs=2, type=Path, metavar="REPORT", help="folder with report.json")
     folders = parser.parse_args(args).reports
     try:
-        one, other = (_read(folder) for folder in folders)
+        one, other = (read_report(folder) for folder in folders)
         print(table(one, other))
     except FusionError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -66,7 +66,8 @@ def main(args: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def read_report(folder: Path) -> dict[str, Any]:
+    """The tree of `report.json` in a folder; raises `ResultError` for another file."""
     path = folder / "report.json"
     tree = read_json(path)
     if not isinstance(tree, dict) or not isinstance(tree.get("subsets"), dict):
