@@ -29,8 +29,9 @@ def mean_table(reports: Sequence[dict[str, Any]]) -> str:
     """A row for each subset that every report has and each view; raises `ResultError` for other frames."""
     if len({str(report.get("data")) for report in reports}) > 1:
         raise ResultError("expected reports on the same frames, got several data sets")
-    names = [name for name in reports[0]["subsets"] if all(name in each["subsets"] for each in reports)]
-    rows = [_row(name, view, [each["subsets"][name] for each in reports]) for name in names for view in VIEWS]
+    subsets = [each.get("subsets", {}) for each in reports]
+    names = [name for name in subsets[0] if all(name in each for each in subsets)]
+    rows = [_row(name, view, [each[name] for each in subsets]) for name in names for view in VIEWS]
     if not rows:
         raise ResultError("expected a subset that all reports have, got none: evaluate with --subsets all")
     heads = f"{'easy / moderate / hard':>24s}  {'moderate by seed':>16s}  95 % of moderate"
