@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -53,11 +55,15 @@ class SensorConfig(Section):
     message: str = Field("auto", description="message type, auto: as published")
     info_topic: str | None = Field(None, description="CameraInfo of a camera or of image detections")
     frame: str | None = Field(None, description="frame to use in place of the header's")
-    qos: Literal["auto", "reliable", "best_effort"] = "auto"
+    qos: Literal["auto", "reliable", "best_effort"] = Field(
+        "auto", description="reliability asked for; auto: what is offered"
+    )
 
-    stamp_source: Literal["header", "receipt"] = "header"
+    stamp_source: Literal["header", "receipt"] = Field("header", description="receipt: where headers lie")
     stamp_offset_ms: float = Field(0.0, ge=-1e6, le=1e6, description="added to each stamp, ms")
-    stamp_at: Literal["start", "middle", "end"] = "middle"
+    stamp_at: Literal["start", "middle", "end"] = Field(
+        "middle", description="moment of the scan or exposure"
+    )
     duration_ms: float = Field(0.0, ge=0, le=1000, description="length of a scan or exposure, ms")
     row_time_us: float = Field(0.0, ge=0, le=1000, description="rolling shutter: time per image row, us")
     period_ms: float | None = Field(None, gt=0, le=60000, description="given period, ms; unset: measured")
@@ -180,18 +186,35 @@ def parse_config(tree: Any, kind: type[T], where: str) -> T:
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_explain(where, entry) for entry in error.errors())) from None
+        texts = [_explain(where, entry, kind) for entry in error.errors()]
+        raise ConfigurationError("\n".join(texts)) from None
 
 
-def _explain(where: str, entry: Any) -> str:
+def _explain(where: str, entry: Any, kind: type[Section]) -> str:
     key = ".".join(str(part) for part in entry["loc"]) or "(whole file)"
     if entry["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key}; check its spelling and unit suffix against the documentation"
+        known = [name for each in sections_at(kind, entry["loc"][:-1]) for name in each.model_fields]
+        near = get_close_matches(str(entry["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known) or 'none'}"
+        return f"{where}: unknown key {key}; {hint}"
     if entry["type"] == "missing":
         return f"{where}: {key} is missing"
     if entry["type"] == "value_error":  # says itself what came; the input is the whole section
         return f"{where}: {key}: {entry['ctx']['error']}"
     return f"{where}: {key}: {entry['msg']}, got {entry['input']!r}"
+
+
+def sections_at(annotation: Any, place: Sequence[str | int]) -> list[type[Section]]:
+    """The kinds of section that may stand at a place (keys and indices) below something of that type."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        if not place:
+            return [annotation]
+        field = annotation.model_fields.get(str(place[0]))
+        return [] if field is None else sections_at(field.annotation, place[1:])
+    inside = get_args(annotation)
+    if get_origin(annotation) in (dict, list, tuple):
+        return sections_at(inside[-1], place[1:])
+    return [found for each in inside for found in sections_at(each, place)]
 
 
 def dump_config(config: Section) -> str:

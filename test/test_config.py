@@ -26,8 +26,8 @@ def changed(path: str, value: object) -> dict:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("alignment.buget_ms", 5, "unknown key alignment.buget_ms"),
-        ("sensors.lidar.max_age_s", 1, "unknown key sensors.lidar.max_age_s"),
+        ("alignment.buget_ms", 5, "unknown key alignment.buget_ms; did you mean budget_ms?"),
+        ("sensors.lidar.max_age_s", 1, "unknown key sensors.lidar.max_age_s; did you mean max_age_ms?"),
         ("sensors.lidar.kind", "sonar", "sensors.lidar.kind"),
         ("sensors.lidar.max_age_ms", -1, "sensors.lidar.max_age_ms"),
         ("alignment.reference", ["radar"], "names 'radar'; sensors are lidar"),

@@ -201,7 +201,7 @@ def _sensors(topics: Mapping[str, Gathered], tree: _Tree) -> list[SensorReport]:
                 topic=name,
                 frame_id=topic.frame_id,
                 timing=timing_of(topic.stamps, topic.receipts),
-                placed=tree.base_from(topic.frame_id, topic.stamps[-1]) is not None,
+                base_from_sensor=tree.base_from(topic.frame_id, topic.stamps[-1]),
                 replaces=copies,
                 info_topic=info,
                 model=topics[info].model if info else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mm_fusion.measurements import CameraModel, SensorKind
+from mm_fusion.measurements import CameraModel, Float64, SensorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,8 @@ class SensorReport:
     """A sensor found in the recording. offset_ms: its stamps after the reference's nearest, median, and
     spread.
 
-    placed: its frame is joined to the base frame. replaces: other topics that carry the same measurements.
+    base_from_sensor: (4, 4), None where its frame is not joined to the base frame. replaces: other topics
+    that carry the same measurements.
     """
 
     name: str
@@ -98,7 +99,7 @@ class SensorReport:
     topic: str
     frame_id: str
     timing: Timing
-    placed: bool
+    base_from_sensor: Float64 | None
     replaces: tuple[str, ...] = ()
     info_topic: str | None = None
     model: CameraModel | None = None
@@ -106,6 +107,11 @@ class SensorReport:
     offset_spread_ms: float | None = None
     lidar: LidarReport | None = None
     radar: RadarReport | None = None
+
+    @property
+    def placed(self) -> bool:
+        """Whether the recording says where it sits."""
+        return self.base_from_sensor is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import yaml
+from scipy.spatial.transform import Rotation
 
 from mm_fusion.bags.report import BagReport, SensorReport
 from mm_fusion.bags.sensors_found import REFERENCE_ORDER
 from mm_fusion.bags.warnings_found import clock_shifts
 from mm_fusion.config import VehicleConfig, parse_config
 from mm_fusion.errors import BagError
-from mm_fusion.measurements import CameraModel
+from mm_fusion.measurements import CameraModel, Float64
 
 RATES_HZ = (1.0, 2.0, 5.0, 10.0)
 """Frame rates to choose from: the highest that the reference keeps up with."""
@@ -93,17 +94,26 @@ def _sensor(sensor: SensorReport, shift_ms: float | None) -> Iterator[str]:
             yield from _lidar(sensor)
         case "radar":
             yield from _radar(sensor)
-    if not sensor.placed:
+    yield from _mount(sensor.base_from_sensor)
+
+
+def _mount(base_from_sensor: Float64 | None) -> Iterator[str]:
+    if base_from_sensor is None:
         yield (
             "mount: {xyz: [0.0, 0.0, 0.0], rpy_deg: [0.0, 0.0, 0.0]}  # unknown: no transform leads "
             "to its frame"
         )
+        return
+    # for the simulator alone: where transforms name the frame, they count
+    xyz = [round(float(value), 4) for value in base_from_sensor[:3, 3]]
+    turned = Rotation.from_matrix(base_from_sensor[:3, :3]).as_euler("xyz", degrees=True)
+    yield f"mount: {{xyz: {xyz}, rpy_deg: {[round(float(value), 3) for value in turned]}}}"
 
 
 def _camera(sensor: SensorReport) -> Iterator[str]:
     if sensor.kind == "camera":
         yield "stamp_at: middle  # unknown: where in the exposure the stamp lies"
-    if sensor.model is not None and sensor.info_topic is None:
+    if sensor.model is not None:
         yield from _intrinsics(sensor.model)
     if sensor.model is None:
         yield (

@@ -147,6 +147,10 @@ def test_written_vehicle_file_is_taken_as_it_is(drive: BagReport, tmp_path: Path
     assert vehicle.alignment.reference[0] == "lidar" and vehicle.alignment.rate_hz == 10
     assert vehicle.alignment.budget_ms >= 60
     assert [source.kind for source in vehicle.ego_motion] == ["odometry", "radar"]
+    mount, camera = vehicle.sensors["radar"].mount, vehicle.sensors["front"].camera
+    assert mount and camera  # the simulator needs them
+    assert (mount.xyz, mount.rpy_deg) == ((3.0, 0.0, 0.5), (0.0, 0.0, 10.0))
+    assert (camera.width_px, camera.matrix[0], camera.distortion[0]) == (64, 500.0, 0.1)
 
 
 def test_faults_are_warned_of(tmp_path: Path) -> None:
