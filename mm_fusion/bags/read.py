@@ -178,7 +178,8 @@ def open_bag(path: str | Path) -> BagReader:
         raise BagError(f"{path}: no such recording; expected a rosbag2 folder or a .mcap or .db3 file")
     sources = _sources_of_folder(path, problems) if path.is_dir() else _sources_of_file(path, problems)
     if not sources:
-        raise BagError(f"{path}: nothing in it can be read: " + "; ".join(problems))
+        said = "; ".join(problems) or "it holds no .mcap or .db3 file"
+        raise BagError(f"{path}: expected a recording, nothing in it can be read: {said}")
     return BagReader(path, sources, problems)
 
 

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     convert = converter(args.kind)
     try:
-        with tqdm(unit="frame", desc=f"convert {args.kind}") as bar:
+        with tqdm(unit="frame", desc=f"convert {args.kind}", delay=0.5) as bar:
 
             def show(done: int, total: int) -> None:
                 bar.total = total

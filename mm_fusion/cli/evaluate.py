@@ -47,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model_arguments(group: Any) -> None:
-    group.add_argument("--model", help="geometric, a settings file, a shipped model, or an exported folder")
+    group.add_argument(
+        "--model",
+        help="geometric, a settings file, a shipped or exported model, a run of train, or a checkpoint",
+    )
     group.add_argument(
         "--data", type=Path, nargs="+", metavar="DIR", help="folders of simulate --dataset, or recordings"
     )

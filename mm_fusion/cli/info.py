@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mm_fusion.bags.info import inspect_bag, vehicle_yaml
 
-    with tqdm(unit="msg", desc="info", file=sys.stderr, leave=False) as bar:
+    with tqdm(unit="msg", desc="info", file=sys.stderr, leave=False, delay=0.5) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

@@ -117,7 +117,9 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     aims = [args.out, args.live, args.dataset, args.compare, args.list_faults]
     if sum(bool(aim) for aim in aims) != 1:
-        raise ConfigurationError("give exactly one of --out BAG, --live, --dataset DIR, --compare DIR")
+        raise ConfigurationError(
+            "give exactly one of --out BAG, --live, --dataset DIR, --compare DIR, --list-faults"
+        )
     _check_least(args, {"frames": 1})
     check_drive_arguments(args)
 

@@ -58,11 +58,14 @@ def read_json(path: str | Path) -> Any:
     """The tree in the JSON file `path`; raises `ResultError` that says where it stops being JSON."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise ResultError(f"{path}: cannot be read: {reason}; expected a JSON file of results") from error
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path}: cannot be read: {error}; expected a JSON file of results") from error
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ResultError(
-            f"{path}: is not whole JSON: {error}; was the run that wrote it cut off?"
+            f"{path}: is not whole JSON: {error}; is it a file of results, and was its run cut off?"
         ) from error

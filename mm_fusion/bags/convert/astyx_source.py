@@ -88,14 +88,9 @@ def list_frames(source: Path) -> list[AstyxFrame]:
     ):
         if (root / LIDAR).is_dir():
             return [_original_frame(root, path.stem) for path in sorted((root / LIDAR).glob("*.txt"))]
-    inside = (
-        ", ".join(path.parent.name for path in source.glob("*/*.npz") if path.stem.isdigit())
-        or "nothing known"
-    )
-    raise BagError(
-        f"{source}: expected <index>.npz files or a folder {LIDAR}; found {_unique(inside)}; "
-        "name one of those folders"
-    )
+    inside = ", ".join(path.parent.name for path in source.glob("*/*.npz") if path.stem.isdigit())
+    found = f"found {_unique(inside)}: name one of these folders" if inside else "found neither"
+    raise BagError(f"{source}: expected <index>.npz files or a folder {LIDAR}; {found}")
 
 
 def assign_runs(frames: list[AstyxFrame]) -> Iterator[tuple[int, AstyxFrame, float]]:
