@@ -1,6 +1,6 @@
 """The fusion node, and RViz beside it where asked.
 
-ros2 launch mm_fusion fusion.launch.py vehicle:=astyx [rviz:=true] [use_sim_time:=true] [params:=FILE]
+ros2 launch mm_fusion fusion.launch.py vehicle:=FILE [rviz:=true] [use_sim_time:=true] [params:=FILE]
 """
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
@@ -12,7 +12,7 @@ from mm_fusion.config import find_file
 from mm_fusion.nodes.dds import dds_environment
 
 ARGUMENTS = {
-    "vehicle": ("astyx", "vehicle file, or the name of a shipped one"),
+    "vehicle": (None, "vehicle file, or the name of a shipped one"),
     "model": ("", "detector; empty: as the vehicle file says"),
     "backend": ("auto", "what runs a learned model; auto: the fastest that works here"),
     "threads": ("1", "threads of one inference"),

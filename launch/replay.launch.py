@@ -1,6 +1,6 @@
 """A recording through the fusion node, with RViz.
 
-ros2 launch mm_fusion replay.launch.py bag:=PATH vehicle:=astyx [rate:=0.5] [rviz:=false]
+ros2 launch mm_fusion replay.launch.py bag:=PATH vehicle:=FILE [rate:=0.5] [rviz:=false]
 """
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, SetEnvironmentVariable
@@ -14,7 +14,7 @@ from mm_fusion.nodes.dds import dds_environment
 
 ARGUMENTS = {
     "bag": (None, "recording to play"),
-    "vehicle": ("astyx", "vehicle file, or the name of a shipped one"),
+    "vehicle": (None, "vehicle file, or the name of a shipped one"),
     "model": ("", "detector; empty: as the vehicle file says"),
     "backend": ("auto", "what runs a learned model; auto: the fastest that works here"),
     "params": ("", "YAML file of parameters that override the vehicle file; empty: none"),

@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="BAG", help="folder of the recording to write"
     )
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="default: mcap")
+    parser.add_argument(
+        "--frames",
+        type=numbers_of,
+        metavar="RANGES",
+        help="of Astyx these alone, such as 0-41,130-294",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing recording")
 
 
@@ -30,6 +36,11 @@ def run(args: argparse.Namespace) -> int:
     """Convert and say what was written; 130 after Ctrl-C, which leaves nothing at --out."""
     from tqdm import tqdm
 
+    from mm_fusion.errors import ConfigurationError
+
+    if args.frames is not None and args.kind != "astyx":
+        raise ConfigurationError(f"--frames: expected astyx, whose frames have numbers, got {args.kind}")
+    wanted = {} if args.frames is None else {"numbers": args.frames}
     convert = converter(args.kind)
     try:
         with tqdm(unit="frame", desc=f"convert {args.kind}", delay=0.5) as bar:
@@ -38,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            report = convert(args.source, args.out, args.storage, show, args.overwrite)
+            report = convert(args.source, args.out, args.storage, show, args.overwrite, **wanted)
     except KeyboardInterrupt:
         print(f"stopped; nothing was left at {args.out}")
         return 130
@@ -46,16 +57,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def numbers_of(text: str) -> set[int]:
+    """The whole numbers in ranges such as `0-41,130`; raises `ValueError`."""
+    numbers: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        span = range(int(first), int(last if dash else first) + 1)
+        if not span:
+            raise ValueError(f"{part}: ends before it begins")
+        numbers |= set(span)
+    return numbers
+
+
 def converter(kind: str) -> Callable[..., ConvertReport]:
     """The `convert` function of a data set."""
     match kind:
         case "astyx":
-            from mm_fusion.bags.convert.astyx import convert
+            from mm_fusion.bags.convert import astyx
+
+            return astyx.convert
         case "sensors_calibration":
-            from mm_fusion.bags.convert.sensors_calibration import convert
+            from mm_fusion.bags.convert import sensors_calibration
+
+            return sensors_calibration.convert
         case _:
-            from mm_fusion.bags.convert.nuscenes_keyframe import convert
-    return convert
+            from mm_fusion.bags.convert import nuscenes_keyframe
+
+            return nuscenes_keyframe.convert
 
 
 def describe(report: ConvertReport) -> str:

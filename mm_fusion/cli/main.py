@@ -8,8 +8,18 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from mm_fusion import __version__
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything else here does; `--help` shows the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit with 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
 
 VERBS = {
     "convert": "write a rosbag2 from a data set",
@@ -65,9 +75,9 @@ def _import(verb: str) -> ModuleType:
     return importlib.import_module(f"mm_fusion.cli.{verb.replace('-', '_')}")
 
 
-def build_parser(module: ModuleType | None = None, verb: str | None = None) -> argparse.ArgumentParser:
+def build_parser(module: ModuleType | None = None, verb: str | None = None) -> OneLineParser:
     """The parser of all verbs; only `verb` knows its arguments, from its `module`."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="mm-fusion",
         description="Camera, LiDAR and radar to fused 3D detections, on ROS 2 and on recordings.",
     )

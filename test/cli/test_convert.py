@@ -10,7 +10,7 @@ import pytest
 
 from mm_fusion.bags.convert.recording import ConvertReport
 from mm_fusion.cli import convert
-from mm_fusion.errors import BagError
+from mm_fusion.errors import BagError, ConfigurationError
 
 
 def arguments(*words: str) -> argparse.Namespace:
@@ -53,3 +53,19 @@ def test_wrong_source_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BagError, match="no such folder"):
         convert.run(arguments("astyx", str(tmp_path / "absent"), "--out", str(tmp_path / "bag")))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("3", {3}), ("0-2,5", {0, 1, 2, 5}), ("7-7,7", {7})])
+def test_ranges_of_frames(text: str, numbers: set[int]) -> None:
+    assert arguments("astyx", "in", "--out", "bag", "--frames", text).frames == numbers
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-", "5-2", "1,,2"])
+def test_what_is_no_range_of_frames_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit):
+        arguments("astyx", "in", "--out", "bag", "--frames", text)
+
+
+def test_only_astyx_has_numbered_frames() -> None:
+    with pytest.raises(ConfigurationError, match="expected astyx"):
+        convert.run(arguments("nuscenes_keyframe", "in", "--out", "bag", "--frames", "1"))

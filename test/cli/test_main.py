@@ -52,3 +52,21 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.Ca
     words = capsys.readouterr().err
     last = words.splitlines()[-1]
     assert last.startswith("mm-fusion run: ") and "none" in last and "Traceback" not in words
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run"], "mm-fusion run: the following arguments are required"),
+        (["train", "--config", "tiny", "--steps", "abc"], "mm-fusion train: argument --steps: invalid int"),
+        (["trian"], "mm-fusion: argument VERB: invalid choice: 'trian'"),
+    ],
+)
+def test_wrong_arguments_are_one_line_that_names_them(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    lines = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2 and len(lines) == 1
+    assert lines[0].startswith(said) and "--help" in lines[0]

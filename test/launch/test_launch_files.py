@@ -29,6 +29,18 @@ def nodes_of(path: Path) -> list[dict[str, object]]:
     ]
 
 
+def arguments_of(path: Path) -> dict[str, tuple[str | None, str]]:
+    """`ARGUMENTS` of a launch file: default and description by name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = next(
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ARGUMENTS"
+    )
+    arguments: dict[str, tuple[str | None, str]] = ast.literal_eval(found)
+    return arguments
+
+
 def test_there_are_launch_files() -> None:
     assert {path.name for path in LAUNCH_FILES} >= {"fusion.launch.py", "replay.launch.py"}
 
@@ -65,10 +77,10 @@ def test_rviz_shows_image_cloud_radar_and_detections_at_once() -> None:
 
 @pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
 def test_detector_and_backend_can_be_chosen_everywhere(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    arguments = next(
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ARGUMENTS"
-    )
-    assert {"vehicle", "model", "backend", "params"} <= ast.literal_eval(arguments).keys()
+    assert {"vehicle", "model", "backend", "params"} <= arguments_of(path).keys()
+
+
+@pytest.mark.parametrize("name", ["fusion", "replay"])
+def test_no_car_is_taken_for_another(name: str) -> None:
+    # launch asks for what has no default
+    assert arguments_of(ROOT / "launch" / f"{name}.launch.py")["vehicle"][0] is None

@@ -11,7 +11,7 @@ Motorcyclist motorcycle, Towed Object trailer, other classes keep their name, an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import cv2
@@ -91,15 +91,19 @@ def convert(
     storage: Storage = "mcap",
     progress: Progress | None = None,
     overwrite: bool = False,
+    numbers: Collection[int] | None = None,
 ) -> ConvertReport:
     """A recording at `out` of the frames in `source` (a split folder or the original download).
 
-    progress is called with (frames done, frames in all). Raises `BagError` where a file is missing or
-    unreadable; nothing is left at `out` then.
+    progress is called with (frames done, frames in all). numbers: of the frames wanted; None: all. Raises
+    `BagError` where a file is missing or unreadable, or no frame has such a number; nothing is left at `out`
+    then.
     """
     frames = list_frames(Path(source))
     if not frames:
         raise BagError(f"{source}: holds no frame")
+    if numbers is not None:
+        frames = _numbered(frames, numbers, source)
     progress = progress or no_progress
     levels = Levels(frames)
     runs, stamp_ns, shown = 0, START_NS, None
@@ -117,6 +121,17 @@ def convert(
     return ConvertReport(
         Path(out), len(frames), runs, recorder.messages, recorder.objects, (*levels.notes, *_notes())
     )
+
+
+def _numbered(frames: list[AstyxFrame], numbers: Collection[int], source: Path) -> list[AstyxFrame]:
+    """The frames with these numbers; raises `BagError` where one is not there."""
+    missing = set(numbers) - {frame.index for frame in frames}
+    if missing:
+        raise BagError(
+            f"{source}: expected frame {min(missing)} (and {len(missing) - 1} more that are missing), got "
+            f"{len(frames)} frames from {frames[0].index} to {frames[-1].index}"
+        )
+    return [frame for frame in frames if frame.index in numbers]
 
 
 def calibration_key(calibration: AstyxCalibration) -> str:

@@ -152,6 +152,15 @@ def test_frames_keep_their_times_and_runs_are_20_s_apart(source: Path, tmp_path:
     assert stamps == [0, 100_000_000, 20_100_000_000]
 
 
+def test_some_frames_alone_are_a_recording_too(source: Path, tmp_path: Path) -> None:
+    first, _, third = (frame.index for frame in list_frames(source))
+    report = convert(source, tmp_path / "bag", numbers={first, third})
+    assert (report.frames, report.runs) == (2, 2)
+    with pytest.raises(BagError, match="expected frame 99999"):
+        convert(source, tmp_path / "other", numbers={first, 99_999})
+    assert not (tmp_path / "other").exists()
+
+
 def test_measurements_survive(source: Path, tmp_path: Path) -> None:
     convert(source, tmp_path / "bag", storage="sqlite3")
     found = read_items(tmp_path / "bag")
