@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     last = train(
         config, settings, args.data, args.out, vehicle, args.start, args.workers, args.quiet, args.val
     )
-    print(f"written     {last}")
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, the first speaks
+        print(f"written     {last}")
     return 0
 
 

@@ -39,6 +39,12 @@ class DetectorModule(lightning.LightningModule):
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._dropout = AvailabilityDropout(config, self._generator, **settings.dropout.model_dump())
 
+    def on_train_start(self) -> None:
+        """Let each of several processes lose other sensors than the rest."""
+        if self.trainer.world_size > 1:
+            place = self.global_step * self.trainer.world_size + self.trainer.global_rank
+            self._generator.manual_seed(self.settings.seed + 1_000_003 * place)
+
     def on_train_batch_start(self, batch: Batch, number: int) -> None:
         """Keep frozen graphs as they are, their batch norm's running numbers too."""
         for name in self.settings.frozen:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ def train(
     if start is not None and not last.is_file():
         _take_weights(module, start)
     out.mkdir(parents=True, exist_ok=True)
-    _write_manifest(config, settings, data, frames.shares, out)
     trainer = _trainer(settings, out, _callbacks(settings, frames, out, quiet), quiet)
+    if trainer.is_global_zero:
+        _write_manifest(config, settings, data, frames.shares, out)
     loader = frames.loader(first, workers, trainer.global_rank, trainer.world_size)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -80,7 +82,8 @@ def train(
     # written beside and renamed: whatever stops this, `last` is whole
     partial = out / "partial.ckpt"
     trainer.save_checkpoint(partial)
-    partial.replace(last)
+    if trainer.is_global_zero:
+        partial.replace(last)
     return last
 
 
@@ -136,7 +139,19 @@ def _trainer(settings: TrainingConfig, out: Path, callbacks: list[Any], quiet: b
         enable_progress_bar=not quiet,
         use_distributed_sampler=False,
         default_root_dir=out,
+        **launched_with(os.environ),
     )
+
+
+def launched_with(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the trainer must know of PyTorch's launcher (`torchrun`); nothing where it did not start this.
+
+    A sensor that no frame of a process holds leaves its encoder without gradients there: hence the strategy.
+    """
+    if "TORCHELASTIC_RUN_ID" not in environment:
+        return {}
+    world, local = int(environment["WORLD_SIZE"]), int(environment["LOCAL_WORLD_SIZE"])
+    return {"devices": local, "num_nodes": world // local, "strategy": "ddp_find_unused_parameters_true"}
 
 
 def _write_manifest(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,7 @@ from mm_fusion.measurements import LidarSweep
 from mm_fusion.training import loading
 from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.labelled import EVERYWHERE
-from mm_fusion.training.run import train
+from mm_fusion.training.run import launched_with, train
 from mm_fusion.training.settings import TrainingConfig
 from test.network.scene import small_config
 
@@ -173,3 +176,36 @@ def test_weights_of_other_sizes_do_not_start_a_run(one_car: None, tmp_path: Path
 def test_half_precision_trains(one_car: None, tmp_path: Path) -> None:
     last = train(small_config(), settings(2, precision="bf16-mixed"), [Path("x")], tmp_path, quiet=True)
     assert all(bool(torch.isfinite(each).all()) for each in load_checkpoint(last).state_dict().values())
+
+
+def test_without_torchrun_the_trainer_decides_by_itself() -> None:
+    assert launched_with({"WORLD_SIZE": "4"}) == {}
+
+
+def test_torchrun_says_how_many_nodes_and_devices_there_are() -> None:
+    started = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"}
+    found = launched_with(started)
+    assert (found["devices"], found["num_nodes"]) == (8, 2)
+
+
+def test_two_processes_of_torchrun_train_one_model(one_car: None, tmp_path: Path) -> None:
+    """Loopback alone; what two learn from frames of their own differs from one, and is written whole."""
+    for steps in (2, 3):  # the second goes on with the first
+        run_together(tmp_path / "run", steps)
+        kept = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+        assert kept["global_step"] == steps
+    assert not (tmp_path / "run" / "partial.ckpt").exists()
+    alone = train(small_config(), settings(3), [Path("x")], tmp_path / "alone", quiet=True)
+    ours, theirs = (load_checkpoint(each).state_dict() for each in (tmp_path / "run" / "last.ckpt", alone))
+    assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def run_together(out: Path, steps: int) -> None:
+    """`steps` of a run by two processes on this machine."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    words = ["--nproc-per-node", "2", "-m", "test.training.one_car_run", str(out), str(steps)]
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launcher, *words], capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
