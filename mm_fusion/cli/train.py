@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mm_fusion.network_config import LearnedConfig
     from mm_fusion.training.settings import TrainingConfig
 
 PLAIN = (
@@ -21,7 +22,9 @@ LISTS = {"shares": "shares", "sensors": "sensors", "freeze": "frozen"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the verb takes."""
-    parser.add_argument("--config", required=True, help="sizes of the model: a file, or a shipped one's name")
+    parser.add_argument(
+        "--config", help="sizes of the model: a file, or a shipped one's name; default: those of --start"
+    )
     parser.add_argument(
         "--fusion", metavar="NAME", help="operator that joins sensors, in place of the config's"
     )
@@ -30,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     parser.add_argument("--vehicle", help="vehicle file of recordings; default: found from each")
-    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights that a new run begins with")
+    parser.add_argument(
+        "--start", metavar="MODEL", help="what a new run begins with: a run, a checkpoint, or a shipped model"
+    )
     parser.add_argument("--val", type=Path, metavar="DIR", help="data to look at every --val-every steps")
     parser.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -59,12 +64,12 @@ def _add_settings(group: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, going on with what the folder holds; print where the checkpoint lies."""
     from mm_fusion.config import load_vehicle
-    from mm_fusion.network_config import load_learned, with_fusion
+    from mm_fusion.network_config import with_fusion
     from mm_fusion.training.run import train
 
     settings = settings_of(args)
     vehicle = load_vehicle(args.vehicle) if args.vehicle else None
-    config = load_learned(args.config)
+    config = config_of(args)
     if args.fusion:
         config = with_fusion(config, args.fusion)
     last = train(
@@ -73,6 +78,19 @@ def run(args: argparse.Namespace) -> int:
     if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, the first speaks
         print(f"written     {last}")
     return 0
+
+
+def config_of(args: argparse.Namespace) -> LearnedConfig:
+    """The sizes that are asked for, else those of what the run begins with; raises `ConfigurationError`."""
+    from mm_fusion.errors import ConfigurationError
+    from mm_fusion.network_config import load_learned
+    from mm_fusion.training.run import start_of
+
+    if args.config is not None:
+        return load_learned(args.config)
+    if args.start is None:
+        raise ConfigurationError("expected --config, or --start whose sizes it may have, got neither")
+    return start_of(args.start).config
 
 
 def settings_of(args: argparse.Namespace) -> TrainingConfig:

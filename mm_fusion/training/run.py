@@ -17,11 +17,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from mm_fusion.config import VehicleConfig, dump_config
 from mm_fusion.errors import FusionError
+from mm_fusion.network.model import FusionModel
 from mm_fusion.network_config import LearnedConfig
 from mm_fusion.training.averaging import RunningMean
 from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.loading import TrainingData
 from mm_fusion.training.memory import keep_freed_memory
+from mm_fusion.training.model_of import model_of
 from mm_fusion.training.module import DetectorModule
 from mm_fusion.training.settings import TrainingConfig
 from mm_fusion.training.validation import Validation
@@ -48,15 +50,15 @@ def train(
     data: Sequence[Path],
     out: Path,
     vehicle: VehicleConfig | None = None,
-    start: Path | None = None,
+    start: str | Path | None = None,
     workers: int = 0,
     quiet: bool = False,
     val: Path | None = None,
 ) -> Path:
     """The newest checkpoint of a run in `out`, trained up to `settings.steps`; goes on with what is there.
 
-    start: another run's checkpoint, whose weights a new run begins with. val: frames to look at every
-    `val_every` steps; no checkpoint is chosen by them.
+    start: what a new run begins with: a checkpoint, a run, or a model as `--model` names it. val: frames to
+    look at every `val_every` steps; no checkpoint is chosen by them.
 
     Raises `FusionError` where a checkpoint is of another config, a folder holds no labelled frames, or a loss
     is not finite; the last good checkpoint stays.
@@ -87,9 +89,9 @@ def train(
     return last
 
 
-def _take_weights(module: DetectorModule, start: Path) -> None:
-    """Begin with the averaged weights of another run; raises `FusionError` where they do not fit."""
-    found = load_checkpoint(start)
+def _take_weights(module: DetectorModule, start: str | Path) -> None:
+    """Begin with the averaged weights of another model; raises `FusionError` where they do not fit."""
+    found = start_of(str(start))
     try:
         module.model.load_state_dict(found.state_dict())
     except RuntimeError as error:
@@ -97,6 +99,18 @@ def _take_weights(module: DetectorModule, start: Path) -> None:
             f"{start}: expected weights for config {module.config.hash()}, got those of "
             f"{found.config.hash()}, whose sizes differ: {str(error).splitlines()[-1].strip()}"
         ) from error
+
+
+def start_of(name: str) -> FusionModel:
+    """The model of a checkpoint or a run, else what `--model` names: its auxiliary heads begin anew.
+
+    Raises `ConfigurationError`.
+    """
+    path = Path(name)
+    for checkpoint in (path, path / LAST):
+        if checkpoint.is_file():
+            return load_checkpoint(checkpoint)
+    return model_of(name)
 
 
 def _steps_done(last: Path) -> int:

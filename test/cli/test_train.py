@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mm_fusion.cli.main import main
-from mm_fusion.cli.train import add_arguments, settings_of
+from mm_fusion.cli.train import add_arguments, config_of, settings_of
+from mm_fusion.errors import ConfigurationError
 from mm_fusion.training.settings import TrainingConfig
 
 
@@ -67,3 +68,13 @@ def test_data_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_missing_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--model", str(tmp_path / "no.ckpt"), "--out", str(tmp_path / "out")]) == 2
     assert "no.ckpt" in capsys.readouterr().err
+
+
+def test_sizes_are_those_of_what_a_run_begins_with_unless_named() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    words = ["--data", "a", "--out", "run", "--steps", "1"]
+    assert config_of(parser.parse_args([*words, "--start", "astyx"])).name == "astyx"
+    assert config_of(parser.parse_args([*words, "--start", "astyx", "--config", "tiny"])).name == "tiny"
+    with pytest.raises(ConfigurationError, match="expected --config"):
+        config_of(parser.parse_args(words))

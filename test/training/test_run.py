@@ -19,9 +19,11 @@ from mm_fusion.detections import CLASSES, make_detections
 from mm_fusion.errors import FusionError
 from mm_fusion.frame import Calibration, Frame
 from mm_fusion.measurements import LidarSweep
+from mm_fusion.network_config import load_learned
 from mm_fusion.training import loading
 from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.labelled import EVERYWHERE
+from mm_fusion.training.model_of import model_of
 from mm_fusion.training.run import launched_with, train
 from mm_fusion.training.settings import TrainingConfig
 from test.network.scene import small_config
@@ -164,6 +166,21 @@ def test_a_run_begins_with_weights_of_another_grid(one_car: None, tmp_path: Path
     second = train(wider, settings(1, rate=1e-9), [Path("x")], tmp_path / "b", start=first, quiet=True)
     before, after = (load_checkpoint(path).fusion.head.heatmap.weight for path in (first, second))
     torch.testing.assert_close(before, after)
+
+
+def test_a_run_begins_with_a_shipped_model_or_another_run(one_car: None, tmp_path: Path) -> None:
+    for start, given in (("tiny", model_of("tiny")), (tmp_path / "tiny", None)):
+        out = tmp_path / Path(start).name if given is not None else tmp_path / "again"
+        last = train(load_learned("tiny"), settings(1, rate=1e-9), [Path("x")], out, start=start, quiet=True)
+        before = given or load_checkpoint(tmp_path / "tiny" / "last.ckpt")
+        weights = (each.fusion.head.heatmap.weight for each in (load_checkpoint(last), before))
+        torch.testing.assert_close(*weights)
+
+
+def test_a_start_that_is_none_is_named(one_car: None, tmp_path: Path) -> None:
+    with pytest.raises(FusionError, match="no such model; choices"):
+        train(small_config(), settings(1), [Path("x")], tmp_path / "run", start="tinny", quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_of_other_sizes_do_not_start_a_run(one_car: None, tmp_path: Path) -> None:
