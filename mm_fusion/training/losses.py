@@ -73,17 +73,12 @@ class _Focal(torch.autograd.Function):
         return ctx.saved_tensors[0] * grad, None, None
 
 
-def object_losses(
-    maps: dict[str, Tensor], targets: dict[str, Tensor], decoder: Decoder, beside: float = 0.0
-) -> dict[str, Tensor]:
+def object_losses(maps: dict[str, Tensor], targets: dict[str, Tensor], decoder: Decoder) -> dict[str, Tensor]:
     """L1 of what is told at the objects' cells, and likelihood of the variances.
 
     targets: batched `make_targets` with `valid` (B, M) already without what has no evidence; decoder: the
-    model's, which knows the cells; beside: what the eight cells around each of these count, as peaks do not
-    always fall on an object's own.
+    model's, which knows the cells.
     """
-    if beside > 0:
-        targets = with_cells_beside(targets, maps["heatmap"].shape[-2:], beside)
     centres, cell = decoder.centres, decoder.cell
     where, valid = targets["cell"], targets["valid"]
     told = {name: pick(maps[name], where) for name in ("offset", "z", "log_size", "heading")}
@@ -110,35 +105,6 @@ def object_losses(
     return losses
 
 
-PER_OBJECT = ("box", "velocity", "velocity_valid", "moving")
-"""Targets (B, M, ...) that an object's neighbouring cells share with its own."""
-AROUND = [(0, 0), *((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if (x, y) != (0, 0))]
-
-
-def with_cells_beside(
-    targets: dict[str, Tensor], shape: tuple[int, int] | torch.Size, weight: float
-) -> dict[str, Tensor]:
-    """The targets of objects with rows (B, 9 M) for the cells around theirs too, where `valid` is `weight`.
-
-    shape: (X, Y) of the grid. Cells off it, and those of other objects, are not valid.
-    """
-    nx, ny = shape
-    x, y = targets["cell"] // ny, targets["cell"] % ny
-    near = torch.stack([torch.stack([x + dx, y + dy], -1) for dx, dy in AROUND], 1)  # (B, 9, M, 2)
-    inside = ((near >= 0) & (near < near.new_tensor([nx, ny]))).all(-1)
-    cells = (near[..., 0].clamp(0, nx - 1) * ny + near[..., 1].clamp(0, ny - 1)).flatten(1)
-    own = (
-        torch.zeros(len(x), nx * ny)
-        .to(targets["valid"])
-        .scatter_reduce(1, targets["cell"], targets["valid"], "amax")
-    )
-    factor = weight * inside.to(own) * (1 - own.gather(1, cells).view(inside.shape))
-    factor[:, 0] = 1
-    repeats = {name: torch.cat([targets[name]] * len(AROUND), 1) for name in PER_OBJECT}
-    valid = (targets["valid"].unsqueeze(1) * factor).flatten(1)
-    return {**targets, **repeats, "cell": cells, "valid": valid}
-
-
 def heading_error(told: Tensor, wanted: Tensor) -> Tensor:
     """L1 of sine and cosine (..., 2), mostly up to half a turn.
 
@@ -150,8 +116,8 @@ def heading_error(told: Tensor, wanted: Tensor) -> Tensor:
 
 
 def mean_over(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `values` weighted by `mask`, 0 or more; what is masked by 0 may be anything. 0 of nothing."""
-    return (torch.where(mask > 0, values, torch.zeros_like(values)) * mask).sum() / mask.sum().clamp(min=1.0)
+    """Mean of `values` where `mask` is 1; 0 where it is nowhere."""
+    return torch.where(mask > 0, values, torch.zeros_like(values)).sum() / mask.sum().clamp(min=1.0)
 
 
 def _errors(told: dict[str, Tensor], wanted: dict[str, Tensor], centre: Tensor, cell: float) -> Tensor:

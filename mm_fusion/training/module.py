@@ -87,8 +87,8 @@ class DetectorModule(lightning.LightningModule):
         decoder = network.decoder
         losses = {"heatmap": focal(maps["heatmap"], targets["heatmap"], region, objects)}
         losses["operator"] = operator_loss(network.fusion, maps, targets)
-        losses |= object_losses(maps, targets, decoder, self.settings.beside)
-        losses |= refinement_losses(network, maps, features, given, targets, self.settings.overlap)
+        losses |= object_losses(maps, targets, decoder)
+        losses |= refinement_losses(network, maps, features, given, targets)
         losses["auxiliary"] = self._auxiliary(features, given["coverage"], evidence, targets)
         if bool((inputs["lift_weight"] > 0).any()):
             losses["depth"] = depth_loss(given["camera_depth"], self._depth_bins(inputs, targets))

@@ -24,13 +24,11 @@ def refinement_losses(
     features: Tensor,
     given: dict[str, Tensor],
     targets: dict[str, Tensor],
-    overlap_share: float = 0.0,
 ) -> dict[str, Tensor]:
     """`iou` of the first stage; with a second stage also `refine_box` and `refine_score`, and where it
     refines velocity `refine_velocity`.
 
-    The first stage gets no gradient through its candidates. overlap_share: what the overlap with the object
-    counts in `refine_box` beside the errors of centre, size and heading, which know no scale.
+    The first stage gets no gradient through its candidates.
     """
     held = {name: each.detach() for name, each in maps.items() if name not in ("fused", "iou", "weights")}
     found = network.candidates({**maps, **held}, features, given)
@@ -51,10 +49,7 @@ def refinement_losses(
     quality = ((after - low) / (high - low)).clamp(0, 1)
     logit = torch.logit(found["score"].detach(), eps=1e-6) + found["refined"]
     cost = functional.binary_cross_entropy_with_logits(logit, quality, reduction="none")
-    error = _box_error(found["box"], wanted)
-    if overlap_share > 0:
-        error = error + overlap_share * overlap_loss(found["box"], wanted)
-    losses["refine_box"] = mean_over(error, matched)
+    losses["refine_box"] = mean_over(_box_error(found["box"], wanted), matched)
     if network.refinement.bearing:
         moved = targets["velocity"].gather(1, nearest.unsqueeze(-1).expand(-1, -1, 2))
         known = matched * targets["velocity_valid"].gather(1, nearest)
@@ -92,22 +87,6 @@ def overlaps(box: Tensor, truth: Tensor, nearest: Tensor, matched: Tensor) -> Te
 def _rows7(box: Tensor) -> np.ndarray:
     rows = box.detach().cpu().double().numpy()
     return np.concatenate([rows[..., :6], np.arctan2(rows[..., 6:7], rows[..., 7:8])], -1)
-
-
-def overlap_loss(box: Tensor, wanted: Tensor) -> Tensor:
-    """1 - IoU + (distance of centres / diagonal around both)^2 of boxes (..., 8), as if they were parallel.
-
-    Both are laid along the wanted box: what the heading is off is left to its own loss. Source: DIoU (Zheng
-    et al., 2020).
-    """
-    (x, y, z), (sine, cosine) = (box - wanted)[..., :3].unbind(-1), wanted[..., 6:].unbind(-1)
-    apart = torch.stack([x * cosine + y * sine, y * cosine - x * sine, z], -1)
-    size, other = box[..., 3:6], wanted[..., 3:6].clamp(min=0.05)
-    high, low = torch.maximum(other / 2, apart + size / 2), torch.minimum(-other / 2, apart - size / 2)
-    # two intervals overlap by the sum of their lengths less that of both together
-    shared = (size + other - (high - low)).clamp(min=0).prod(-1)
-    overlap = shared / (size.prod(-1) + other.prod(-1) - shared).clamp(min=1e-6)
-    return 1 - overlap + apart.square().sum(-1) / (high - low).square().sum(-1).clamp(min=1e-6)
 
 
 def _box_error(box: Tensor, wanted: Tensor) -> Tensor:

@@ -61,10 +61,6 @@ class TrainingConfig(Section):
     warm_up: Annotated[int, Field(ge=1)] = Field(100, description="steps up to the highest rate")
     clip: Annotated[float, Field(gt=0)] = Field(10.0, description="largest norm of the gradient")
     ema: Share = Field(0.998, description="share of the running mean of weights that stays at each step")
-    beside: Share = Field(0.0, description="what cells beside an object's own count in the losses of boxes")
-    overlap: Annotated[float, Field(ge=0, le=100)] = Field(
-        0.0, description="what the overlap of refined boxes counts beside their other errors"
-    )
     contribution_every: Annotated[int, Field(ge=1)] = Field(8, description="steps between Shapley values")
     save_every: Annotated[int, Field(ge=1)] = Field(100, description="steps between checkpoints")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(1, description="of weights, order and dropout")

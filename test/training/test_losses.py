@@ -7,15 +7,7 @@ import math
 import pytest
 import torch
 
-from mm_fusion.training.losses import (
-    DIRECTION,
-    depth_loss,
-    focal,
-    heading_error,
-    mean_over,
-    total,
-    with_cells_beside,
-)
+from mm_fusion.training.losses import DIRECTION, depth_loss, focal, heading_error, mean_over, total
 
 
 def test_a_mean_over_nothing_is_zero() -> None:
@@ -74,32 +66,3 @@ def test_depth_is_learned_only_where_lidar_tells() -> None:
 def test_a_part_without_a_weight_is_an_error() -> None:
     with pytest.raises(KeyError):
         total({"magic": torch.zeros(())})
-
-
-def test_cells_beside_an_object_learn_its_box_but_not_those_of_others() -> None:
-    targets = {
-        "cell": torch.tensor([[0, 6, 0]]),  # a 3x4 grid: cells (0, 0) and (1, 2), and a row of padding
-        "valid": torch.tensor([[1.0, 1.0, 0.0]]),
-        "box": torch.arange(24.0).view(1, 3, 8),
-        "velocity": torch.zeros(1, 3, 2),
-        "velocity_valid": torch.ones(1, 3),
-        "moving": torch.zeros(1, 3),
-    }
-    found = with_cells_beside(targets, (3, 4), 0.5)
-    cell, valid = found["cell"].view(9, 3), found["valid"].view(9, 3)
-    assert cell[0].tolist() == [0, 6, 0] and valid[0].tolist() == [1, 1, 0]
-    assert sorted(cell[1:, 0][valid[1:, 0] == 0.5].tolist()) == [1, 4, 5]
-    assert sorted(cell[1:, 1][valid[1:, 1] == 0.5].tolist()) == [1, 2, 3, 5, 7, 9, 10, 11]
-    assert not valid[:, 2].any()
-    assert (found["box"].view(9, 3, 8) == targets["box"]).all()
-
-
-def test_a_cell_of_another_object_is_not_beside() -> None:
-    targets = {"cell": torch.tensor([[5, 6]]), "valid": torch.ones(1, 2)}
-    targets |= {name: torch.zeros(1, 2, *shape) for name, shape in SHAPES.items()}
-    found = with_cells_beside(targets, (3, 4), 1.0)
-    weight = torch.zeros(12).index_add(0, found["cell"][0], found["valid"][0])
-    assert weight[5] == 1 and weight[6] == 1
-
-
-SHAPES: dict[str, tuple[int, ...]] = {"box": (8,), "velocity": (2,), "velocity_valid": (), "moving": ()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mm_fusion.training.refinement import match, overlap_loss, overlaps
+from mm_fusion.training.refinement import match, overlaps
 
 
 def test_a_candidate_matches_the_nearest_object_of_its_class() -> None:
@@ -46,18 +46,3 @@ def test_each_candidate_is_compared_with_its_own_object_alone() -> None:
     found = overlaps(box, truth, nearest, matched)
     torch.testing.assert_close(found, torch.tensor([[1, 1 / 3, 1], [1, 0, 0]]))
     assert overlaps(box, truth, nearest, torch.zeros(2, 3)).tolist() == [[0, 0, 0], [0, 0, 0]]
-
-
-def test_overlap_loss_by_hand() -> None:
-    truth = torch.tensor([[10.0, 5.0, 1.0, 4.0, 2.0, 1.5, 0.6, 0.8]])
-    torch.testing.assert_close(overlap_loss(truth, truth), torch.zeros(1))
-    # two metres along its own heading: half of the length is shared, a third of both
-    moved = truth + torch.tensor([2 * 0.8, 2 * 0.6, 0, 0, 0, 0, 0, 0])
-    around = 6.0**2 + 2.0**2 + 1.5**2
-    torch.testing.assert_close(overlap_loss(moved, truth), torch.tensor([2 / 3 + 4 / around]))
-    # the other end of the same box, and one far away that still is drawn nearer
-    turned = truth * torch.tensor([1, 1, 1, 1, 1, 1, -1, -1])
-    torch.testing.assert_close(overlap_loss(turned, truth), torch.zeros(1))
-    far = (truth + torch.tensor([50.0, 0, 0, 0, 0, 0, 0, 0])).requires_grad_()
-    overlap_loss(far, truth).sum().backward()
-    assert far.grad is not None and far.grad[0, 0] > 0
