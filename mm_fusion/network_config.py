@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Annotated, Literal, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
 
+import yaml
 from pydantic import Field, field_validator, model_validator
 
-from mm_fusion.config import Section, find_file, load_config
+from mm_fusion.config import Section, find_file, load_config, parse_config
 from mm_fusion.detections import CLASSES
 from mm_fusion.errors import ConfigurationError
 
@@ -305,3 +307,21 @@ def with_fusion(config: LearnedConfig, name: str) -> LearnedConfig:
     if name not in get_args(FusionName):
         raise ConfigurationError(f"fusion {name!r}: expected one of {', '.join(get_args(FusionName))}")
     return LearnedConfig.model_validate({**config.model_dump(), "fusion": name})
+
+
+def with_values(config: LearnedConfig, words: Sequence[str]) -> LearnedConfig:
+    """The config with others in place of some values, each told as `depth=false` or `camera.taps=4`.
+
+    Raises `ConfigurationError` for what is no such word, no such key or no such value.
+    """
+    tree = config.model_dump(mode="json")
+    for word in words:
+        key, sign, value = word.partition("=")
+        *sections, last = key.split(".")
+        branch: Any = tree
+        for name in sections:
+            branch = branch.get(name) if isinstance(branch, dict) else None
+        if not sign or not isinstance(branch, dict):
+            raise ConfigurationError(f"--set {word}: expected KEY=VALUE with a key of the model's YAML")
+        branch[last] = yaml.safe_load(value)
+    return parse_config(tree, LearnedConfig, "--set")

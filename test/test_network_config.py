@@ -5,7 +5,7 @@ import pytest
 from mm_fusion.config import parse_config
 from mm_fusion.detections import CLASSES
 from mm_fusion.errors import ConfigurationError
-from mm_fusion.network_config import LearnedConfig, load_learned
+from mm_fusion.network_config import LearnedConfig, load_learned, with_values
 
 GRID = {"x_min": 0.0, "x_max": 8.0, "y_min": -4.0, "y_max": 4.0, "cell": 1.0}
 CAMERA = {"width_px": 64, "height_px": 32}
@@ -53,3 +53,24 @@ def test_the_hash_names_the_sizes():
 def test_what_is_wrong_is_named(tree, text):
     with pytest.raises(ConfigurationError, match=text):
         parse_config(tree, LearnedConfig, "mine.yaml")
+
+
+def test_single_values_are_replaced() -> None:
+    found = with_values(load_learned("tiny"), ["depth=false", "camera.taps=4", "camera.slots=4"])
+    assert (found.depth, found.camera.taps, found.camera.slots) == (False, 4, 4)
+    assert with_values(load_learned("tiny"), []) == load_learned("tiny")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("depth", "expected KEY=VALUE"),
+        ("cameras.taps=4", "expected KEY=VALUE"),
+        ("dept=false", "did you mean depth"),
+        ("camera.taps=3", "camera.taps"),
+        ("top_k=many", "top_k"),
+    ],
+)
+def test_wrong_single_values_are_named(word: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        with_values(load_learned("tiny"), [word])

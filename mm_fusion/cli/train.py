@@ -29,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fusion", metavar="NAME", help="operator that joins sensors, in place of the config's"
     )
     parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="others of the config: depth=false camera.taps=4",
+    )
+    parser.add_argument(
         "--data", type=Path, nargs="+", required=True, metavar="DIR", help="simulated data sets or recordings"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
@@ -64,16 +71,20 @@ def _add_settings(group: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, going on with what the folder holds; print where the checkpoint lies."""
     from mm_fusion.config import load_vehicle
-    from mm_fusion.network_config import with_fusion
     from mm_fusion.training.run import train
 
     settings = settings_of(args)
     vehicle = load_vehicle(args.vehicle) if args.vehicle else None
-    config = config_of(args)
-    if args.fusion:
-        config = with_fusion(config, args.fusion)
     last = train(
-        config, settings, args.data, args.out, vehicle, args.start, args.workers, args.quiet, args.val
+        config_of(args),
+        settings,
+        args.data,
+        args.out,
+        vehicle,
+        args.start,
+        args.workers,
+        args.quiet,
+        args.val,
     )
     if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, the first speaks
         print(f"written     {last}")
@@ -83,14 +94,18 @@ def run(args: argparse.Namespace) -> int:
 def config_of(args: argparse.Namespace) -> LearnedConfig:
     """The sizes that are asked for, else those of what the run begins with; raises `ConfigurationError`."""
     from mm_fusion.errors import ConfigurationError
-    from mm_fusion.network_config import load_learned
+    from mm_fusion.network_config import load_learned, with_fusion, with_values
     from mm_fusion.training.run import start_of
 
     if args.config is not None:
-        return load_learned(args.config)
-    if args.start is None:
+        config = load_learned(args.config)
+    elif args.start is not None:
+        config = start_of(args.start).config
+    else:
         raise ConfigurationError("expected --config, or --start whose sizes it may have, got neither")
-    return start_of(args.start).config
+    if args.fusion:
+        config = with_fusion(config, args.fusion)
+    return with_values(config, args.set)
 
 
 def settings_of(args: argparse.Namespace) -> TrainingConfig:

@@ -9,6 +9,7 @@ from mm_fusion.errors import ConfigurationError
 from mm_fusion.network.fusion.choice import OPERATORS
 from mm_fusion.network.model import FUSION_OUTPUTS, FusionModel
 from mm_fusion.network_config import LearnedConfig, load_learned, with_fusion
+from mm_fusion.runtime.model_files import SHIPPED
 from test.network.scene import random_batch, small_config
 
 
@@ -106,7 +107,7 @@ def test_early_without_paint_is_the_plain_model() -> None:
 
 
 def test_defaults_keep_the_hash_of_models_in_use() -> None:
-    assert load_learned("astyx").hash() == "7caec416f940"
+    assert load_learned(str(SHIPPED / "astyx" / "model.yaml")).hash() == "7caec416f940"
     assert load_learned("tiny").model_copy(update={"bearing": False}).hash() == "f5ea81a9464b"
     assert with_fusion(load_learned("tiny"), "soft_gate").hash() == load_learned("tiny").hash()
     assert small_config(joining="late").hash() != small_config().hash()
