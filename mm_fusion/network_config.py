@@ -323,5 +323,8 @@ def with_values(config: LearnedConfig, words: Sequence[str]) -> LearnedConfig:
             branch = branch.get(name) if isinstance(branch, dict) else None
         if not sign or not isinstance(branch, dict):
             raise ConfigurationError(f"--set {word}: expected KEY=VALUE with a key of the model's YAML")
-        branch[last] = yaml.safe_load(value)
+        try:
+            branch[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"--set {word}: expected a value as in YAML, got {value!r}") from error
     return parse_config(tree, LearnedConfig, "--set")

@@ -69,6 +69,7 @@ def test_single_values_are_replaced() -> None:
         ("dept=false", "did you mean depth"),
         ("camera.taps=3", "camera.taps"),
         ("top_k=many", "top_k"),
+        ("top_k=[", "as in YAML"),
     ],
 )
 def test_wrong_single_values_are_named(word: str, said: str) -> None:

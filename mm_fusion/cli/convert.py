@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mm_fusion.bags.convert.recording import ConvertReport
 
 KINDS = ("astyx", "sensors_calibration", "nuscenes_keyframe")
+MOST_FRAMES = 100_000
+"""No range of frames is longer; what is was mistyped."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +65,8 @@ def numbers_of(text: str) -> set[int]:
     for part in text.split(","):
         first, dash, last = part.partition("-")
         span = range(int(first), int(last if dash else first) + 1)
-        if not span:
-            raise ValueError(f"{part}: ends before it begins")
+        if not 0 < len(span) <= MOST_FRAMES:
+            raise ValueError(f"{part}: expected 1 to {MOST_FRAMES} frames")
         numbers |= set(span)
     return numbers
 

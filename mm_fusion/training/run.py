@@ -19,6 +19,7 @@ from mm_fusion.config import VehicleConfig, dump_config
 from mm_fusion.errors import FusionError
 from mm_fusion.network.model import FusionModel
 from mm_fusion.network_config import LearnedConfig
+from mm_fusion.runtime.model_files import shipped_models
 from mm_fusion.training.averaging import RunningMean
 from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.loading import TrainingData
@@ -104,13 +105,10 @@ def _take_weights(module: DetectorModule, start: str | Path) -> None:
 def start_of(name: str) -> FusionModel:
     """The model of a checkpoint or a run, else what `--model` names: its auxiliary heads begin anew.
 
-    Raises `ConfigurationError`.
+    As there, a shipped name goes before a folder of that name. Raises `ConfigurationError`.
     """
-    path = Path(name)
-    for checkpoint in (path, path / LAST):
-        if checkpoint.is_file():
-            return load_checkpoint(checkpoint)
-    return model_of(name)
+    found = [path for path in (Path(name), Path(name) / LAST) if path.is_file()]
+    return load_checkpoint(found[0]) if found and name not in shipped_models() else model_of(name)
 
 
 def _steps_done(last: Path) -> int:

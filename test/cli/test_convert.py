@@ -60,7 +60,7 @@ def test_ranges_of_frames(text: str, numbers: set[int]) -> None:
     assert arguments("astyx", "in", "--out", "bag", "--frames", text).frames == numbers
 
 
-@pytest.mark.parametrize("text", ["", "a", "3-", "5-2", "1,,2"])
+@pytest.mark.parametrize("text", ["", "a", "3-", "5-2", "1,,2", "0-999999999999"])
 def test_what_is_no_range_of_frames_is_refused(text: str) -> None:
     with pytest.raises(SystemExit):
         arguments("astyx", "in", "--out", "bag", "--frames", text)

@@ -24,7 +24,7 @@ from mm_fusion.training import loading
 from mm_fusion.training.checkpoint import load_checkpoint
 from mm_fusion.training.labelled import EVERYWHERE
 from mm_fusion.training.model_of import model_of
-from mm_fusion.training.run import launched_with, train
+from mm_fusion.training.run import launched_with, start_of, train
 from mm_fusion.training.settings import TrainingConfig
 from test.network.scene import small_config
 
@@ -175,6 +175,15 @@ def test_a_run_begins_with_a_shipped_model_or_another_run(one_car: None, tmp_pat
         before = given or load_checkpoint(tmp_path / "tiny" / "last.ckpt")
         weights = (each.fusion.head.heatmap.weight for each in (load_checkpoint(last), before))
         torch.testing.assert_close(*weights)
+
+
+def test_a_shipped_name_goes_before_a_run_of_that_name(
+    one_car: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(small_config(), settings(1), [Path("x")], tmp_path / "tiny", quiet=True)
+    monkeypatch.chdir(tmp_path)
+    assert start_of("tiny").config == load_learned("tiny")
+    assert start_of("./tiny").config == small_config()
 
 
 def test_a_start_that_is_none_is_named(one_car: None, tmp_path: Path) -> None:
