@@ -96,9 +96,11 @@ def _take_weights(module: DetectorModule, start: str | Path) -> None:
     try:
         module.model.load_state_dict(found.state_dict())
     except RuntimeError as error:
+        which = str(error).splitlines()[-1].strip().rstrip(".")
         raise FusionError(
             f"{start}: expected weights for config {module.config.hash()}, got those of "
-            f"{found.config.hash()}, whose sizes differ: {str(error).splitlines()[-1].strip()}"
+            f"{found.config.hash()}, whose sizes differ: {which}; name its own --config, or leave --config "
+            "out to take its sizes"
         ) from error
 
 
